@@ -1,0 +1,1 @@
+"""Who may go, and why not: jurisdictions, agreements, eligibility, vocabulary, ledger."""

@@ -1,0 +1,1 @@
+"""Backup: who is fastest, who is not sent, and why."""

@@ -1,0 +1,37 @@
+"""The few ways geomatch says no. Every message is one sentence that names the fault and the cure, and no position."""
+
+
+class GeomatchError(Exception):
+    """Any error geomatch raises on purpose."""
+
+
+class BadInput(GeomatchError, ValueError):
+    """A value that cannot be what it claims to be; nothing of it was applied."""
+
+
+class OutsideMap(BadInput):
+    """A position too far from every road of the loaded map: another region, or latitude and longitude swapped."""
+
+
+class UnknownUnit(GeomatchError, LookupError):
+    """A unit id that was never registered."""
+
+
+class UnknownAgency(GeomatchError, LookupError):
+    """An agency id that is on no loaded jurisdiction map."""
+
+
+class UnknownStop(GeomatchError, LookupError):
+    """A stop id that is not open."""
+
+
+class BadMap(GeomatchError):
+    """A map, layer or agreement file that cannot be used, with what is wrong and where."""
+
+
+class BadRegion(GeomatchError):
+    """A folder that is no region, is damaged, or was built by another version."""
+
+
+class ResyncRequired(GeomatchError):
+    """A delta that does not follow the last one taken from its source: send a whole snapshot."""

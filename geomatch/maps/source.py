@@ -71,7 +71,7 @@ class RoadSource:
     segment_speed_kph: Floats
     """(2, S) posted or imputed."""
     segment_flags: Ints
-    """(S,) EdgeFlag bits (assumed_speed, ramp, roundabout, bridge, tunnel, private, destination, emergency_only, reversible)."""
+    """(S,) EdgeFlag bits: all but contraflow."""
     segment_class: Bytes
     """(S,) RoadClass."""
     segment_name: Ints

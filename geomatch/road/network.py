@@ -145,7 +145,7 @@ class RoadNetwork:
         return tuple(f.name for f in fields(cls) if f.name != "projection")
 
     def _check(self) -> None:
-        """The few faults that would make a kernel read out of bounds or wait for ever. O(E + A), about a millisecond."""
+        """The faults that would make a kernel read out of bounds or never end. O(E + A), about a millisecond."""
         e, a, modes = self.edges, self.arcs, len(DrivingMode)
         if e == 0:
             raise BadRegion("the map has no drivable road: check its extent and its highway tags")

@@ -169,6 +169,41 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitState:
+    """All that is known of one unit: what a snapshot carries, and what a stateless request sends."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    unit: Unit
+    fix: Fix | None = None
+    status: Status = field(default_factory=Status)
+
+    def __post_init__(self) -> None:
+        if self.fix is not None and self.fix.unit != self.unit.id:
+            raise BadInput(f"unit {self.unit.id}: its fix names another unit, {self.fix.unit}")
+
+
+class FixOutcome(StrEnum):
+    """What became of a fix. Only `applied` moved the unit; none of them is an error of the batch."""
+
+    applied = "applied"
+    repeated = "repeated"
+    """The same time as the newest fix of the unit: nothing to do."""
+    late = "late"
+    """Older than the newest fix of the unit: left out."""
+    future = "future"
+    unknown_unit = "unknown_unit"
+    outside_map = "outside_map"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixResult:
+    unit: str
+    outcome: FixOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """What the stop needs: enough officers, and every required capability on each unit that counts."""
 
@@ -335,6 +370,21 @@ class BeyondK:
     agency: str
     at_least_s: Seconds
     """Its eta_s is proven to be no less than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One unit and one stop: where the unit stands in the ranking, and why, in words."""
+
+    unit: str
+    rank: int | None
+    """1 is the soonest; None: it is excluded."""
+    code: str
+    """candidate, beyond_k or a Reason."""
+    sentence: str
+    """For a dispatcher to read."""
+    candidate: Candidate | None = None
+    excluded: Excluded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,11 @@ from typing import Any, ClassVar
 from geomatch.errors import BadInput
 from geomatch.quantities import Degrees, DrivingMode, LonLat, Metres, Seconds, UnixTime, checked_time
 
-STRICT: Mapping[str, Any] = MappingProxyType({"extra": "forbid", "allow_inf_nan": False})
-"""How JSON is read into these types: an unknown key or a NaN is refused, never dropped."""
+STRICT: Mapping[str, Any] = MappingProxyType(
+    {"extra": "forbid", "allow_inf_nan": False, "use_attribute_docstrings": True}
+)
+"""How JSON is read into these types: an unknown key or a NaN is refused, never dropped. The docstrings under the fields
+become the descriptions of the OpenAPI schema."""
 
 
 class Availability(StrEnum):
@@ -198,6 +201,8 @@ class FixOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixResult:
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     unit: str
     outcome: FixOutcome
     detail: str = ""
@@ -376,6 +381,8 @@ class BeyondK:
 class Explanation:
     """One unit and one stop: where the unit stands in the ranking, and why, in words."""
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     unit: str
     rank: int | None
     """1 is the soonest; None: it is excluded."""
@@ -401,6 +408,8 @@ class Complete:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
     """Candidates by (eta_s, unit id), soonest first; every other unit is in `excluded` or `beyond_k`."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     stop: Stop
     resolved: ResolvedStop

@@ -164,9 +164,9 @@ class RoadNetwork:
         rising = self.arc_first[0] == 0 and self.arc_first[-1] == a and bool(np.all(np.diff(self.arc_first) >= 0))
         if not (inside and rising):
             raise BadRegion("the road arrays point outside themselves: the region is damaged, build it again")
-        if not bool(np.all(np.diff(self.edge_copy_of < 0) <= 0)):
+        if bool(np.any(self.edge_copy_of[: self.originals] >= 0)):
             raise BadRegion("copied edges must follow all originals: build the region again")
 
 
 def _within(values: Ints, low: int, end: int) -> bool:
-    return len(values) == 0 or bool(values.min() >= low and values.max() < end)
+    return values.size == 0 or bool(values.min() >= low and values.max() < end)

@@ -1,0 +1,189 @@
+"""Exact times by road from many places to one stop."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from geomatch.quantities import NEVER_MS, DrivingMode, Floats, Ints, Longs
+from geomatch.road import _kernels
+from geomatch.road.network import RoadNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where N units stand, each on one directed edge or, where it may set off either way, on two."""
+
+    edge: Ints
+    """(N, 2) -1: none."""
+    fraction: Floats
+    """(N, 2) of the edge's length, in driving direction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Where the stop is: one directed edge, or both directions of a two-way street, with all their copies."""
+
+    edge: Ints
+    fraction: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soonest:
+    """What a search found. Rows are positions in the `slots` that were asked for."""
+
+    rows: Ints
+    """(found,) the k soonest by (total, row)."""
+    total_ms: Ints
+    """(found,) start delay and travel."""
+    side: Ints
+    """(found,) which of its two places the unit sets off from."""
+    evaluated_ms: Ints
+    """(rows,) the best total known of each; NEVER_MS: not evaluated, or no way."""
+    frontier_ms: int
+    """Whoever was not evaluated needs at least its start delay plus this; NEVER_MS: all were, the rest has no way."""
+
+
+class TravelTimes:
+    """Searches on one network. Immutable and shared by all threads; each thread keeps scratch of its own (16 bytes an
+    edge and 8 an arc)."""
+
+    def __init__(self, network: RoadNetwork) -> None:
+        self.network = network
+        self._before_first, self._before_edge, self._before_ms = _arcs_by_head(network)
+        self._copies_first, self._copies = _copies_by_original(network)
+        self._mine = threading.local()
+
+    def targets(self, edges: Ints, fractions: Floats) -> Targets:
+        """The stop's edges (originals; -1 is passed over) with their copies, in rising order."""
+        found = [
+            (int(state), float(fraction))
+            for edge, fraction in zip(edges, fractions, strict=True)
+            if edge >= 0
+            for state in (edge, *self._copies[self._copies_first[edge] : self._copies_first[edge + 1]])
+        ]
+        found.sort()
+        return Targets(
+            edge=np.array([edge for edge, _ in found], np.int32), fraction=np.array([at for _, at in found], np.float64)
+        )
+
+    def k_soonest(
+        self, targets: Targets, places: Places, slots: Ints, delay_ms: Ints, k: int, mode: DrivingMode
+    ) -> Soonest:
+        """The k of `slots` (rising rows of `places`) with the least delay_ms[slot] + travel, ties by slot.
+
+        Exact. delay_ms is (N,), below NEVER_MS / 2. k >= len(slots) evaluates every one that has a way.
+        """
+        scratch = self._scratch(len(slots))
+        k = min(k, len(slots))
+        found, frontier, _ = _kernels.ball(
+            self._before_first, self._before_edge, self._before_ms[mode.row], self.network.edge_ms[mode.row],
+            targets.edge, targets.fraction, slots, places.edge, places.fraction, delay_ms, k,
+            scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
+            scratch.best_ms, scratch.best_side, scratch.in_top, scratch.top_ms, scratch.top_row,
+        )  # fmt: skip
+        best = scratch.best_ms[: len(slots)].copy()
+        if k == len(slots):
+            order = np.argsort(best, kind="stable").astype(np.int32)
+            rows = order[: int(np.count_nonzero(best < NEVER_MS))]
+            total = best[rows]
+        else:
+            rows, total = scratch.top_row[:found].copy(), scratch.top_ms[:found].copy()
+        return Soonest(
+            rows=rows, total_ms=total, side=scratch.best_side[rows] & 1, evaluated_ms=best, frontier_ms=int(frontier)
+        )
+
+    def path(self, targets: Targets, places: Places, slot: int, mode: DrivingMode) -> tuple[list[int], float, float]:
+        """The edges of a fastest way (copies by their own numbers), and the fractions where it starts and ends.
+
+        Empty when there is no way. The first and the last edge may be the same one, driven in part.
+        """
+        slots = np.array([slot], np.int32)
+        delay_ms = np.zeros(len(places.edge), np.int32)
+        if len(self.k_soonest(targets, places, slots, delay_ms, 1, mode).rows) == 0:
+            return [], 0.0, 0.0
+        scratch = self._scratch(1)
+        best_side = int(scratch.best_side[0])
+        edge, start = int(places.edge[slot, best_side & 1]), float(places.fraction[slot, best_side & 1])
+        edges = [edge]
+        if best_side < 2:
+            # The first target met is the end: to drive through it and come round is never sooner.
+            while len(edges) == 1 or edge not in targets.edge:
+                edge = int(scratch.follows[edge])
+                edges.append(edge)
+        end = float(targets.fraction[int(np.flatnonzero(targets.edge == edges[-1])[0])])
+        return edges, start, end
+
+    def times_of(self, edges: list[int], start: float, end: float, mode: DrivingMode) -> tuple[list[int], list[int]]:
+        """Milliseconds of the turn into each edge of a path (0 for the first) and of driving it, or its part."""
+        m = mode.row
+        turns = [0, *(self._turn_ms(a, b, m) for a, b in pairwise(edges))]
+        drives = [int(self.network.edge_ms[m, e]) for e in edges]
+        gone = int(drives[0] * start + 0.5)
+        if len(edges) == 1:
+            return turns, [int(drives[0] * end + 0.5) - gone]
+        drives[0] -= gone
+        drives[-1] = int(drives[-1] * end + 0.5)
+        return turns, drives
+
+    def _turn_ms(self, edge: int, into: int, row: int) -> int:
+        arcs = slice(int(self.network.arc_first[edge]), int(self.network.arc_first[edge + 1]))
+        costs = self.network.arc_ms[row, arcs][self.network.arc_head[arcs] == into]
+        return int(costs.min())
+
+    def _scratch(self, rows: int) -> _Scratch:
+        scratch: _Scratch | None = getattr(self._mine, "scratch", None)
+        if scratch is None or len(scratch.best_ms) < rows:
+            scratch = _Scratch.of(self.network.edges, self.network.arcs, max(rows, 1024))
+            self._mine.scratch = scratch
+        return scratch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Scratch:
+    """What one thread's searches write into; `label` and `first_place` are clean between searches."""
+
+    label: Ints
+    follows: Ints
+    heap: Longs
+    touched: Ints
+    first_place: Ints
+    next_place: Ints
+    best_ms: Ints
+    best_side: Ints
+    in_top: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    top_ms: Ints
+    top_row: Ints
+
+    @classmethod
+    def of(cls, edges: int, arcs: int, rows: int) -> _Scratch:
+        return cls(
+            label=np.full(edges, NEVER_MS, np.int32), follows=np.zeros(edges, np.int32),
+            heap=np.zeros(arcs + edges + 16, np.int64), touched=np.zeros(edges, np.int32),
+            first_place=np.full(edges, -1, np.int32), next_place=np.zeros(2 * rows, np.int32),
+            best_ms=np.zeros(rows, np.int32), best_side=np.zeros(rows, np.int32), in_top=np.zeros(rows, np.bool_),
+            top_ms=np.zeros(rows, np.int32), top_row=np.zeros(rows, np.int32),
+        )  # fmt: skip
+
+
+def _arcs_by_head(network: RoadNetwork) -> tuple[Ints, Ints, Ints]:
+    """Arcs by the edge they lead into: (E + 1,) first, (A,) the edge before, (M, A) the turn plus all of that edge."""
+    order = np.argsort(network.arc_head, kind="stable")
+    head = network.arc_head[order]
+    tail = np.repeat(np.arange(network.edges, dtype=np.int32), np.diff(network.arc_first))[order]
+    first = np.zeros(network.edges + 1, np.int32)
+    first[1:] = np.cumsum(np.bincount(head, minlength=network.edges))
+    cost = network.arc_ms[:, order].astype(np.int64) + network.edge_ms[:, head]
+    return first, tail, np.minimum(cost, NEVER_MS).astype(np.int32)
+
+
+def _copies_by_original(network: RoadNetwork) -> tuple[Ints, Ints]:
+    copies = np.flatnonzero(network.edge_copy_of >= 0).astype(np.int32)
+    original = np.asarray(network.edge_copy_of)[copies]
+    order = np.argsort(original, kind="stable")
+    first = np.zeros(network.edges + 1, np.int32)
+    first[1:] = np.cumsum(np.bincount(original, minlength=network.edges))
+    return first, copies[order]

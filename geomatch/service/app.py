@@ -1,0 +1,221 @@
+"""The HTTP API over one matcher. Nothing is built at import: `create_app` does it all."""
+
+# No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Response
+
+from geomatch.errors import BadInput, UnknownUnit
+from geomatch.model import Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
+from geomatch.quantities import UnixTime
+from geomatch.service import openapi, problems
+from geomatch.service.bodies import (
+    ExplanationRequest,
+    FixBatch,
+    FixResults,
+    FleetSnapshot,
+    Health,
+    Include,
+    RankingRequest,
+    Readiness,
+    UnitList,
+)
+from geomatch.service.openapi import gives, takes
+from geomatch.service.settings import Settings
+from geomatch.service.wire import JsonAnswer, JsonBody
+
+if TYPE_CHECKING:
+    from geomatch.matcher import Matcher
+
+Clock = Callable[[], UnixTime]
+
+
+def create_app(matcher: "Matcher", *, clock: Clock = time.time, settings: Settings | None = None) -> FastAPI:
+    """The application over `matcher`; `clock` tells the time of whatever does not bring its own."""
+    settings = settings or Settings()
+    # No docs_url: FastAPI's page loads its scripts from other people's servers.
+    app = FastAPI(title="geomatch", version=_version(), docs_url=None, redoc_url=None)
+    problems.install(app)
+    app.include_router(_rankings(matcher, clock, settings))
+    app.include_router(_units(matcher, clock, settings))
+    app.include_router(_fleet(matcher, clock, settings))
+    app.include_router(_health(matcher))
+    # FastAPI's documented way to bring one's own; made when first asked for.
+    app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose
+    return app
+
+
+def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["rankings"])
+    ranking_answer, explanation_answer = JsonAnswer(Ranking), JsonAnswer(Explanation)
+    read_ranking = JsonBody(RankingRequest, settings.max_body_bytes)
+    read_explanation = JsonBody(ExplanationRequest, settings.max_body_bytes)
+
+    @router.post(
+        "/v1/rankings",
+        summary="Rank the units for a stop",
+        openapi_extra=takes(RankingRequest),
+        responses=gives(Ranking, 413, 415, 422),
+    )
+    def post_ranking(ask: Annotated[RankingRequest, Depends(read_ranking)]) -> Response:
+        """The k soonest units that may go, by eta_s and then unit id. All others are counted by reason; they are
+        listed when `include` asks for it."""
+        now = clock() if ask.now is None else ask.now
+        with_routes = Include.route in ask.include
+        if ask.units is None:
+            ranking = matcher.rank(ask.stop, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes)
+        else:
+            ranking = matcher.rank_units(
+                ask.stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
+            )
+        return ranking_answer(ranking, leave_out=_LAZY - set(ask.include))
+
+    @router.post(
+        "/v1/explanations",
+        summary="Why is this unit where it is in the ranking?",
+        openapi_extra=takes(ExplanationRequest),
+        responses=gives(Explanation, 404, 413, 415, 422),
+    )
+    def post_explanation(ask: Annotated[ExplanationRequest, Depends(read_explanation)]) -> Response:
+        """One unit of the fleet that the service holds: its rank, or the reason it has none, in words."""
+        return explanation_answer(matcher.explain(ask.stop, ask.unit, now=clock() if ask.now is None else ask.now))
+
+    return router
+
+
+def _units(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["units"])
+    state_answer, list_answer, status_answer = JsonAnswer(UnitState), JsonAnswer(UnitList), JsonAnswer(Status)
+    read_unit = JsonBody(Unit, settings.max_body_bytes)
+    read_status = JsonBody(Status, settings.max_body_bytes)
+
+    @router.get("/v1/units", summary="Every unit held", responses=gives(UnitList))
+    def get_units() -> Response:
+        """With what is known of each: its newest fix and its status."""
+        return list_answer(UnitList(units=matcher.states()))
+
+    @router.put(
+        "/v1/units/{unit_id:path}/status",
+        summary="Set a unit's status",
+        openapi_extra=takes(Status),
+        responses=gives(Status, 404, 413, 415, 422),
+    )
+    def put_status(unit_id: str, status: Annotated[Status, Depends(read_status)]) -> Response:
+        """Without `at` it holds from the moment it comes in. A status older than the known one changes nothing; the
+        answer is the one that holds."""
+        held = matcher.set_status(
+            unit_id, availability=status.availability, activity=status.activity, at=status.at or clock()
+        )
+        return status_answer(held)
+
+    @router.get("/v1/units/{unit_id:path}", summary="What is known of a unit", responses=gives(UnitState, 404, 422))
+    def get_unit(unit_id: str) -> Response:
+        """Its newest fix and its status."""
+        return state_answer(matcher.state(unit_id))
+
+    @router.put(
+        "/v1/units/{unit_id:path}",
+        summary="Register a unit, or change it",
+        openapi_extra=takes(Unit),
+        responses=gives(UnitState, 413, 415, 422) | gives(UnitState, status=201),
+    )
+    def put_unit(unit_id: str, unit: Annotated[Unit, Depends(read_unit)]) -> Response:
+        """A unit that is known keeps its fix and its status. 201: it is new."""
+        if unit.id != unit_id:
+            raise BadInput("the id in the body is not the id in the path: make them the same")
+        known = _is_known(matcher, unit_id)
+        matcher.register([unit])
+        return state_answer(matcher.state(unit_id), 200 if known else 201)
+
+    @router.delete(
+        "/v1/units/{unit_id:path}", status_code=204, summary="Forget a unit", responses=gives(None, 404, 422)
+    )
+    def delete_unit(unit_id: str) -> Response:
+        """It is in no ranking from now on, and its fixes are those of an unknown unit."""
+        matcher.remove([unit_id])
+        return Response(status_code=204)
+
+    return router
+
+
+def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
+    router = APIRouter(tags=["units"])
+    results_answer = JsonAnswer(FixResults)
+    read_fleet = JsonBody(FleetSnapshot, settings.max_body_bytes)
+    read_fixes = JsonBody(FixBatch, settings.max_body_bytes)
+
+    @router.put(
+        "/v1/fleet",
+        summary="Replace all units of one source",
+        openapi_extra=takes(FleetSnapshot),
+        responses=gives(FixResults, 409, 413, 415, 422),
+    )
+    def put_fleet(fleet: Annotated[FleetSnapshot, Depends(read_fleet)]) -> Response:
+        """All or nothing, and how to begin: after a restart on either side, send one."""
+        return results_answer(
+            _counted(matcher.replace_fleet(fleet.units, source=fleet.source, source_seq=fleet.source_seq, now=clock()))
+        )
+
+    @router.post(
+        "/v1/fixes",
+        summary="Report AVL fixes",
+        openapi_extra=takes(FixBatch),
+        responses=gives(FixResults, 413, 415, 422),
+    )
+    def post_fixes(batch: Annotated[FixBatch, Depends(read_fixes)]) -> Response:
+        """Up to 10,000 at once. A malformed body is refused whole; a fix of an unknown unit, a late one or one from
+        the future is left out, with its own result, and the others are applied."""
+        return results_answer(_counted(matcher.update(batch.fixes, now=clock())))
+
+    return router
+
+
+def _health(matcher: "Matcher") -> APIRouter:
+    router = APIRouter(tags=["service"])
+    health_answer, ready_answer = JsonAnswer(Health), JsonAnswer(Readiness)
+
+    @router.get("/healthz", summary="Does the process answer?", responses=gives(Health))
+    async def get_health() -> Response:
+        return health_answer(Health(status="ok"))
+
+    @router.get("/readyz", summary="Is a region loaded, and which?", responses=gives(Readiness))
+    async def get_readiness() -> Response:
+        region = matcher.region
+        return ready_answer(
+            Readiness(
+                status="ready",
+                region=region.name,
+                region_hash=region.hash,
+                epoch=matcher.epoch,
+                units=len(matcher.fleet.view().units),
+                attribution=region.attribution,
+            )
+        )
+
+    return router
+
+
+_LAZY = frozenset({"excluded", "beyond_k"})
+
+
+def _counted(results: list[FixResult]) -> FixResults:
+    return FixResults(applied=sum(result.outcome is FixOutcome.applied for result in results), results=results)
+
+
+def _is_known(matcher: "Matcher", unit_id: str) -> bool:
+    try:
+        matcher.state(unit_id)
+    except UnknownUnit:
+        return False
+    return True
+
+
+def _version() -> str:
+    try:
+        return version("geomatch-dispatch")
+    except PackageNotFoundError:
+        return "0"  # run from a checkout that is not installed

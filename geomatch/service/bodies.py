@@ -1,0 +1,165 @@
+"""What the API takes and gives beside the types of the model: requests that carry several of them, and lists.
+
+FailFast: of a long list, only the first faulty item is told, with all its faults. Listing the faults of five million
+would hold the service up for seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Le, MaxLen
+from pydantic import FailFast
+
+from geomatch.model import STRICT, Fix, FixResult, Stop, UnitState
+from geomatch.quantities import UnixTime, checked_time
+
+MAX_FIXES = 10_000
+MAX_UNITS = 20_000
+MAX_K = 1_000
+
+
+class Include(StrEnum):
+    """Parts of a ranking that are left out unless asked for."""
+
+    route = "route"
+    """The way each candidate would drive, with its geometry."""
+    excluded = "excluded"
+    """Every unit that may not or cannot go, with the reason."""
+    beyond_k = "beyond_k"
+    """Every unit that may go but is slower than the k candidates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingRequest:
+    """Which units can be at this stop first, and may go?"""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    stop: Stop
+    k: Annotated[int, Ge(1), Le(MAX_K)] = 5
+    """At most this many candidates."""
+    units: Annotated[tuple[UnitState, ...] | None, MaxLen(MAX_UNITS), FailFast()] = None
+    """The units to rank, with their fixes, and no others; nothing of it is kept. null: the fleet that is held."""
+    exclude_units: Annotated[tuple[str, ...], MaxLen(MAX_UNITS)] = ()
+    """Unit ids never to propose, with the reason excluded_by_request."""
+    include: Annotated[tuple[Include, ...], MaxLen(len(Include))] = ()
+    now: UnixTime | None = None
+    """The moment to rank at, for replays and tests. null: the service's clock."""
+
+    def __post_init__(self) -> None:
+        if self.now is not None:
+            checked_time(self.now, "now")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplanationRequest:
+    """Where does this one unit stand for this stop, and why?"""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    stop: Stop
+    unit: str
+    now: UnixTime | None = None
+    """As in a ranking."""
+
+    def __post_init__(self) -> None:
+        if self.now is not None:
+            checked_time(self.now, "now")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixBatch:
+    """AVL fixes of any number of units, in any order."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    fixes: Annotated[tuple[Fix, ...], MaxLen(MAX_FIXES), FailFast()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixResults:
+    """What became of each fix, in the order they were sent."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    applied: int
+    """How many moved their unit."""
+    results: list[FixResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetSnapshot:
+    """All units of one source: what it holds is replaced whole, and units it no longer names are gone."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    source: Annotated[str, MaxLen(254)]
+    """Who sends it: one CAD system, one agency."""
+    source_seq: Annotated[int, Ge(0), Le(2**63 - 1)]
+    """Rises with every snapshot of the source; an older one is refused with 409."""
+    units: Annotated[tuple[UnitState, ...], MaxLen(MAX_UNITS), FailFast()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitList:
+    """Every unit the service holds, by unit id."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    units: list[UnitState]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """The process answers."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readiness:
+    """A region is loaded and rankings are answered."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    status: str
+    region: str
+    region_hash: str
+    """Content hash: two services that show the same one answer the same."""
+    epoch: int
+    """Rises whenever a road is closed or opened again."""
+    units: int
+    attribution: str
+    """Of the map: to be shown wherever an answer is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldError:
+    """One fault in a request."""
+
+    location: str
+    """Where, as fixes[3].at.lon."""
+    message: str
+    """What is wrong with it. The value itself is never repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """An error as RFC 9457 has it, sent as application/problem+json."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    type: str
+    """Which kind of error, as urn:geomatch:problem:unknown_unit. Programs decide on this and on nothing else."""
+    title: str
+    status: int
+    detail: str
+    """The fault and the cure, in a sentence."""
+    errors: list[FieldError] | None = None
+    """Where the request is at fault, the first hundred."""

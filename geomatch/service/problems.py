@@ -1,0 +1,137 @@
+"""Errors as RFC 9457 has them: one table from kind to status, and never an input value in an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from geomatch import errors
+from geomatch.service.bodies import FieldError, Problem
+
+SHOWN_ERRORS = 100
+LONGEST_LOCATION = 200
+
+
+class BodyTooLarge(errors.BadInput):
+    """A body beyond the limit that the operator set."""
+
+
+class NotJson(errors.BadInput):
+    """A body that does not call itself JSON."""
+
+
+class InvalidBody(errors.BadInput):
+    """A body that is no JSON, or not of the shape asked for; `faults` are pydantic's, without input values."""
+
+    def __init__(self, faults: Sequence[Mapping[str, Any]], count: int) -> None:
+        self.errors = [_field_error(fault) for fault in faults[:SHOWN_ERRORS]]
+        first = self.errors[0] if self.errors else FieldError(location="", message="it has too many faults to list")
+        where = f"{first.location}: " if first.location else ""
+        more = f" (and {count - 1} more)" if count > 1 else ""
+        super().__init__(f"{where}{first.message}{more}; nothing of it was applied")
+
+
+@dataclass(frozen=True)
+class Kind:
+    status: int
+    code: str
+    title: str
+
+
+KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
+    {
+        errors.OutsideMap: Kind(422, "outside_map", "Outside the loaded map"),
+        errors.UnknownAgency: Kind(422, "unknown_agency", "Agency is on no loaded map"),
+        errors.UnknownUnit: Kind(404, "unknown_unit", "No such unit"),
+        errors.UnknownStop: Kind(404, "unknown_stop", "No such stop"),
+        errors.ResyncRequired: Kind(409, "resync_required", "Send a whole snapshot"),
+        errors.BadMap: Kind(422, "bad_map", "Map cannot be used"),
+        errors.BadRegion: Kind(503, "bad_region", "Region cannot be used"),
+        errors.BadInput: Kind(422, "bad_input", "Request is not valid"),
+        InvalidBody: Kind(422, "bad_input", "Request is not valid"),
+        BodyTooLarge: Kind(413, "too_large", "Request is too large"),
+        NotJson: Kind(415, "not_json", "Request is not JSON"),
+        ClientDisconnect: Kind(400, "disconnected", "Request ended early"),
+    }
+)
+UNFORESEEN = Kind(500, "internal", "Fault in the service")
+
+
+def kind_of(fault: Exception) -> Kind:
+    """The table's row for the nearest class; a geomatch error that is not in it is a fault of the service."""
+    return next((KINDS[kind] for kind in type(fault).__mro__ if kind in KINDS), UNFORESEEN)
+
+
+def install(app: FastAPI) -> None:
+    """Every error of `app` becomes a problem."""
+    app.add_exception_handler(errors.GeomatchError, _on_known)
+    app.add_exception_handler(ClientDisconnect, _on_known)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_unforeseen)
+
+
+def _on_known(_request: Request, fault: Exception) -> Response:
+    kind = kind_of(fault)
+    detail = str(fault) if kind is not UNFORESEEN else "the service failed; it is not the request's fault"
+    return _answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None)
+
+
+def _on_invalid(_request: Request, fault: Exception) -> Response:
+    """FastAPI's own: of a path or query, since bodies are read elsewhere."""
+    assert isinstance(fault, RequestValidationError)  # noqa: S101 - for the type checker: registered for it alone
+    listed = fault.errors()
+    invalid = InvalidBody(listed, len(listed))
+    return _answer(KINDS[InvalidBody], str(invalid), faults=invalid.errors)
+
+
+def _on_http(_request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)  # noqa: S101 - as above
+    code = {404: "no_such_path", 405: "method_not_allowed"}.get(fault.status_code, f"http_{fault.status_code}")
+    kind = Kind(fault.status_code, code, str(fault.detail))
+    return _answer(kind, f"{fault.detail}: see /openapi.json for what can be asked", headers=fault.headers)
+
+
+def _on_unforeseen(_request: Request, _fault: Exception) -> Response:
+    return _answer(UNFORESEEN, "the service failed; it is not the request's fault, and its log says more")
+
+
+def _answer(
+    kind: Kind, detail: str, *, faults: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    body = Problem(
+        type=f"urn:geomatch:problem:{kind.code}", title=kind.title, status=kind.status, detail=detail, errors=faults
+    )
+    told = {name: value for name, value in asdict(body).items() if value is not None}
+    return Response(to_json(told), kind.status, headers, "application/problem+json")
+
+
+def _field_error(fault: Mapping[str, Any]) -> FieldError:
+    location = ""
+    for part in fault["loc"]:
+        location += f"[{part}]" if isinstance(part, int) else f".{part}"
+    # Keys are the caller's own words: named, since they may be the fault, but not without end.
+    location = location.removeprefix(".")[:LONGEST_LOCATION]
+    message = _MESSAGES.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
+    return FieldError(location=location, message=message)
+
+
+_MESSAGES = MappingProxyType(
+    {
+        "unexpected_keyword_argument": "unknown key: leave it out, or see /openapi.json for how it is spelled",
+        "missing": "this key is missing",
+        "missing_argument": "this key is missing",
+        "missing_keyword_only_argument": "this key is missing",
+        "finite_number": "must be a finite number",
+        "dataclass_type": "must be an object",
+        "tuple_type": "must be a list",
+    }
+)

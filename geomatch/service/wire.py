@@ -1,0 +1,76 @@
+"""JSON in and out, straight between bytes and the model's types."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from fastapi import Request, Response
+from pydantic import TypeAdapter, ValidationError
+
+from geomatch.service.problems import BodyTooLarge, InvalidBody, NotJson
+
+T = TypeVar("T")
+
+LISTED_FAULTS = 10_000
+"""A body of millions of faults would take seconds to list; beyond this it is only counted."""
+
+
+class JsonBody(Generic[T]):
+    """Reads a request's body as a T, as a FastAPI dependency.
+
+    Not FastAPI's own reading: that goes through json.loads, which takes NaN, any depth and any length. Here pydantic
+    parses the bytes itself, strictly: no NaN, no text for a number, no unknown key. O(body), about 3 us for a stop.
+    """
+
+    def __init__(self, kind: type[T], max_bytes: int) -> None:
+        self._adapter = TypeAdapter(kind)
+        self._max_bytes = max_bytes
+
+    async def __call__(self, request: Request) -> T:
+        """Raises NotJson, BodyTooLarge or InvalidBody."""
+        if not _says_json(request.headers.get("content-type", "")):
+            raise NotJson("send JSON, with the header Content-Type: application/json")
+        raw = await self._read(request)
+        try:
+            return self._adapter.validate_json(raw, strict=True)
+        except ValidationError as fault:
+            count = fault.error_count()
+            listed = (
+                fault.errors(include_url=False, include_context=False, include_input=False)
+                if count <= LISTED_FAULTS
+                else []
+            )
+            raise InvalidBody(listed, count) from None
+
+    async def _read(self, request: Request) -> bytes:
+        too_large = BodyTooLarge(f"a body may have {self._max_bytes:,} bytes at most: send it in parts")
+        stated = request.headers.get("content-length", "")
+        if stated.isdecimal() and int(stated[:20]) > self._max_bytes:
+            raise too_large
+        raw = bytearray()
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > self._max_bytes:
+                raise too_large
+        return bytes(raw)
+
+
+class JsonAnswer(Generic[T]):
+    """Writes a T as a response: pydantic's serialiser to bytes, and nothing between."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._adapter = TypeAdapter(kind)
+
+    def __call__(self, value: T, status: int = 200, *, leave_out: frozenset[str] = frozenset()) -> Response:
+        """`leave_out`: fields of T that are never read, and null in the answer."""
+        raw = self._adapter.dump_json(value, exclude=set(leave_out) or None)
+        if leave_out:
+            nulls = ",".join(f'"{name}":null' for name in sorted(leave_out))
+            raw = raw[:-1] + b"," + nulls.encode() + b"}"
+        # Positions of patrol units: no proxy on the way may keep them.
+        return Response(raw, status, {"cache-control": "no-store"}, "application/json")
+
+
+def _says_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))

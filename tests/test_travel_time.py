@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from networks import random_network, slow_travel_ms
 
 from geomatch.quantities import DrivingMode
-from geomatch.road.travel_time import Places, TravelTimes
+from geomatch.road.travel_time import ArcsByHead, Places, TravelTimes
 
 MODES = list(DrivingMode)
 
@@ -28,7 +28,7 @@ def random_places(network, rng, count: int) -> Places:
 def random_case(seed: int):
     rng = np.random.default_rng(seed)
     network = random_network(seed, side=int(rng.integers(2, 7)), copies=int(rng.integers(0, 6)))
-    times = TravelTimes(network)
+    times = TravelTimes(network, ArcsByHead.of(network))
     edge = int(rng.integers(0, network.originals))
     fraction = float(rng.choice([0.0, 0.5, 1.0, rng.random()]))
     twin = int(network.edge_twin[edge]) if rng.random() < 0.5 else -1
@@ -42,15 +42,14 @@ def test_the_k_soonest_are_dijkstras_to_the_millisecond_ties_by_slot(seed: int, 
     rng, network, times, targets, places = random_case(seed)
     count = len(places.edge)
     delay = rng.choice([0, 15_000, 45_000], count).astype(np.int32)
-    slots = np.flatnonzero(rng.random(count) < 0.8).astype(np.int32)
     travel = slow_travel_ms(network, targets, places, mode.row)
-    expected = sorted((int(delay[s] + travel[s]), row) for row, s in enumerate(slots) if np.isfinite(travel[s]))
-    found = times.k_soonest(targets, places, slots, delay, k, mode)
+    expected = sorted((int(delay[row] + travel[row]), row) for row in range(count) if np.isfinite(travel[row]))
+    found = times.k_soonest(targets, places, delay, k, mode)
     got = [(int(ms), int(row)) for ms, row in zip(found.total_ms, found.rows, strict=True)]
     assert got == expected[:k]
     # Whoever is not in the answer is no sooner than the proof says.
     for total, row in expected[k:]:
-        bound = min(int(found.evaluated_ms[row]), int(delay[slots[row]]) + found.frontier_ms)
+        bound = min(int(found.evaluated_ms[row]), int(delay[row]) + found.frontier_ms)
         assert total >= bound >= expected[k - 1][0] or total == expected[k - 1][0]
 
 
@@ -60,7 +59,8 @@ def test_a_path_adds_up_to_its_travel_time_and_takes_only_allowed_turns(seed: in
     _, network, times, targets, places = random_case(seed)
     travel = slow_travel_ms(network, targets, places, mode.row)
     for slot in range(min(len(travel), 10)):
-        edges, start, end = times.path(targets, places, slot, mode)
+        place = Places(edge=places.edge[[slot]], fraction=places.fraction[[slot]])
+        edges, start, end = times.path(targets, place, mode)
         if not np.isfinite(travel[slot]):
             assert edges == []
             continue
@@ -73,11 +73,10 @@ def test_a_path_adds_up_to_its_travel_time_and_takes_only_allowed_turns(seed: in
 
 def test_scratch_is_clean_after_a_search():
     _, _, times, targets, places = random_case(7)
-    slots = np.arange(len(places.edge), dtype=np.int32)
-    delay = np.zeros(len(slots), np.int32)
-    first = times.k_soonest(targets, places, slots, delay, 3, DrivingMode.routine)
+    delay = np.zeros(len(places.edge), np.int32)
+    first = times.k_soonest(targets, places, delay, 3, DrivingMode.routine)
     for _ in range(3):
-        again = times.k_soonest(targets, places, slots, delay, 3, DrivingMode.routine)
+        again = times.k_soonest(targets, places, delay, 3, DrivingMode.routine)
         assert list(again.rows) == list(first.rows)
         assert list(again.total_ms) == list(first.total_ms)
 
@@ -85,12 +84,12 @@ def test_scratch_is_clean_after_a_search():
 @pytest.mark.parametrize("ahead", [False, True])
 def test_a_unit_ahead_of_the_stop_on_its_own_edge_comes_round_again(ahead: bool):
     network = random_network(3, copies=0)
-    times = TravelTimes(network)
+    times = TravelTimes(network, ArcsByHead.of(network))
     for edge in range(network.originals):
         targets = times.targets(np.array([edge]), np.array([0.5]))
         places = Places(edge=np.array([[edge, -1]], np.int32), fraction=np.array([[0.75 if ahead else 0.25, 0.0]]))
         slow = slow_travel_ms(network, targets, places, 0)[0]
         along = int(network.edge_ms[0, edge]) / 4
         assert (slow == along) is not ahead
-        found = times.k_soonest(targets, places, np.zeros(1, np.int32), np.zeros(1, np.int32), 1, DrivingMode.routine)
+        found = times.k_soonest(targets, places, np.zeros(1, np.int32), 1, DrivingMode.routine)
         assert list(found.total_ms) == ([] if np.isinf(slow) else [slow])

@@ -83,31 +83,29 @@ def _offer(total, row, in_top, top_ms, top_row, found, k):
 def ball(
     before_first, before_edge, before_ms, edge_ms,
     target_edge, target_fraction,
-    slots, place_edge, place_fraction, delay_ms,
-    k,
+    place_edge, place_fraction, delay_ms, k,
     label, follows, heap, touched, first_place, next_place,
     best_ms, best_side, in_top, top_ms, top_row,
 ):  # fmt: skip
-    """The k soonest of the units in `slots` by (delay + travel, row), exactly: a search backwards from the stop.
+    """The k soonest units by (delay + travel, row), exactly: a search backwards from the stop.
 
-    before_*: arcs by their head; before_ms[j] is turn plus the whole head edge. place_edge, place_fraction: (N, 2), a
-    unit's one or two places, -1 for none. Rows are positions in `slots`, which must rise.
+    before_*: arcs by their head; before_ms[j] is turn plus the whole head edge. place_edge, place_fraction: (rows, 2),
+    a unit's one or two places, -1 for none.
     Fills best_ms[row] (NEVER: not reached), best_side[row] (0, 1; 2, 3: straight along the target edge itself),
     top_ms, top_row. `label` and `first_place` must be NEVER and -1 everywhere, and are again afterwards.
     Returns (found, frontier, settled): every unit that is not evaluated has delay + travel >= its delay + frontier.
     Ends when the k-th is certain, ties included; O(settled log settled + units).
     """
-    rows = len(slots)
+    rows = len(delay_ms)
     least_delay = NEVER
     waiting = 0
     for row in range(rows):
-        slot = slots[row]
         best_ms[row] = NEVER
         best_side[row] = -1
         in_top[row] = False
-        least_delay = min(least_delay, delay_ms[slot])
+        least_delay = min(least_delay, delay_ms[row])
         for side in range(2):
-            edge = place_edge[slot, side]
+            edge = place_edge[row, side]
             if edge >= 0 and edge_ms[edge] < NEVER:
                 place = 2 * row + side
                 next_place[place] = first_place[edge]
@@ -126,10 +124,9 @@ def ball(
         place = first_place[t]
         while place >= 0:
             row = place >> 1
-            slot = slots[row]
-            gone = part_ms(edge_ms[t], place_fraction[slot, place & 1])
-            if place_fraction[slot, place & 1] <= target_fraction[i]:
-                total = np.int32(delay_ms[slot] + part - gone)
+            gone = part_ms(edge_ms[t], place_fraction[row, place & 1])
+            if place_fraction[row, place & 1] <= target_fraction[i]:
+                total = np.int32(delay_ms[row] + part - gone)
                 if total < best_ms[row]:
                     best_ms[row] = total
                     best_side[row] = 2 + (place & 1)
@@ -164,9 +161,8 @@ def ball(
         place = first_place[e]
         while place >= 0:
             row = place >> 1
-            slot = slots[row]
-            gone = part_ms(edge_ms[e], place_fraction[slot, place & 1])
-            total = np.int32(delay_ms[slot] + (edge_ms[e] - gone) + d)
+            gone = part_ms(edge_ms[e], place_fraction[row, place & 1])
+            total = np.int32(delay_ms[row] + (edge_ms[e] - gone) + d)
             waiting -= 1
             if total < best_ms[row]:
                 best_ms[row] = total
@@ -191,7 +187,7 @@ def ball(
         label[touched[i]] = NEVER
     for row in range(rows):
         for side in range(2):
-            edge = place_edge[slots[row], side]
+            edge = place_edge[row, side]
             if edge >= 0:
                 first_place[edge] = -1
     return found, frontier, settled

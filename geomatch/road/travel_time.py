@@ -33,7 +33,7 @@ class Targets:
 
 @dataclass(frozen=True, kw_only=True)
 class Soonest:
-    """What a search found. Rows are positions in the `slots` that were asked for."""
+    """What a search found. Rows are those of the Places that were asked for."""
 
     rows: Ints
     """(found,) the k soonest by (total, row)."""
@@ -47,14 +47,48 @@ class Soonest:
     """Whoever was not evaluated needs at least its start delay plus this; NEVER_MS: all were, the rest has no way."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ArcsByHead:
+    """The network's arcs turned round, as a search backwards from a stop walks them; stored with a region."""
+
+    first: Ints
+    """(E + 1,) arcs into edge e are first[e]:first[e + 1]."""
+    edge_before: Ints
+    """(A,)"""
+    ms: Ints
+    """(M, A) the turn and all of the edge it leads into; NEVER_MS: not in this mode."""
+    copies_first: Ints
+    """(E + 1,) copies of edge e are copies[copies_first[e]:copies_first[e + 1]]."""
+    copies: Ints
+
+    @classmethod
+    def of(cls, network: RoadNetwork) -> ArcsByHead:
+        order = np.argsort(network.arc_head, kind="stable")
+        head = network.arc_head[order]
+        tail = np.repeat(np.arange(network.edges, dtype=np.int32), np.diff(network.arc_first))[order]
+        cost = network.arc_ms[:, order].astype(np.int64) + network.edge_ms[:, head]
+        copies = np.flatnonzero(network.edge_copy_of >= 0).astype(np.int32)
+        original = np.asarray(network.edge_copy_of)[copies]
+        return cls(
+            first=_first(head, network.edges), edge_before=tail, ms=np.minimum(cost, NEVER_MS).astype(np.int32),
+            copies_first=_first(original, network.edges), copies=copies[np.argsort(original, kind="stable")],
+        )  # fmt: skip
+
+
+def _first(keys: Ints, count: int) -> Ints:
+    """Where each key's run begins in sorted order, and the end."""
+    first = np.zeros(count + 1, np.int32)
+    first[1:] = np.cumsum(np.bincount(keys, minlength=count))
+    return first
+
+
 class TravelTimes:
     """Searches on one network. Immutable and shared by all threads; each thread keeps scratch of its own (16 bytes an
     edge and 8 an arc)."""
 
-    def __init__(self, network: RoadNetwork) -> None:
+    def __init__(self, network: RoadNetwork, arcs: ArcsByHead) -> None:
         self.network = network
-        self._before_first, self._before_edge, self._before_ms = _arcs_by_head(network)
-        self._copies_first, self._copies = _copies_by_original(network)
+        self._arcs = arcs
         self._mine = threading.local()
 
     def targets(self, edges: Ints, fractions: Floats) -> Targets:
@@ -63,30 +97,29 @@ class TravelTimes:
             (int(state), float(fraction))
             for edge, fraction in zip(edges, fractions, strict=True)
             if edge >= 0
-            for state in (edge, *self._copies[self._copies_first[edge] : self._copies_first[edge + 1]])
+            for state in (edge, *self._arcs.copies[self._arcs.copies_first[edge] : self._arcs.copies_first[edge + 1]])
         ]
         found.sort()
         return Targets(
             edge=np.array([edge for edge, _ in found], np.int32), fraction=np.array([at for _, at in found], np.float64)
         )
 
-    def k_soonest(
-        self, targets: Targets, places: Places, slots: Ints, delay_ms: Ints, k: int, mode: DrivingMode
-    ) -> Soonest:
-        """The k of `slots` (rising rows of `places`) with the least delay_ms[slot] + travel, ties by slot.
+    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, mode: DrivingMode) -> Soonest:
+        """The k rows of `places` with the least delay_ms[row] + travel, ties by row. Exact.
 
-        Exact. delay_ms is (N,), below NEVER_MS / 2. k >= len(slots) evaluates every one that has a way.
+        delay_ms is (N,), below NEVER_MS / 2. k >= N evaluates every one that has a way.
         """
-        scratch = self._scratch(len(slots))
-        k = min(k, len(slots))
+        n = len(delay_ms)
+        scratch = self._scratch(n)
+        k = min(k, n)
         found, frontier, _ = _kernels.ball(
-            self._before_first, self._before_edge, self._before_ms[mode.row], self.network.edge_ms[mode.row],
-            targets.edge, targets.fraction, slots, places.edge, places.fraction, delay_ms, k,
+            self._arcs.first, self._arcs.edge_before, self._arcs.ms[mode.row], self.network.edge_ms[mode.row],
+            targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, k,
             scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
             scratch.best_ms, scratch.best_side, scratch.in_top, scratch.top_ms, scratch.top_row,
         )  # fmt: skip
-        best = scratch.best_ms[: len(slots)].copy()
-        if k == len(slots):
+        best = scratch.best_ms[:n].copy()
+        if k == n:
             order = np.argsort(best, kind="stable").astype(np.int32)
             rows = order[: int(np.count_nonzero(best < NEVER_MS))]
             total = best[rows]
@@ -96,18 +129,16 @@ class TravelTimes:
             rows=rows, total_ms=total, side=scratch.best_side[rows] & 1, evaluated_ms=best, frontier_ms=int(frontier)
         )
 
-    def path(self, targets: Targets, places: Places, slot: int, mode: DrivingMode) -> tuple[list[int], float, float]:
+    def path(self, targets: Targets, place: Places, mode: DrivingMode) -> tuple[list[int], float, float]:
         """The edges of a fastest way (copies by their own numbers), and the fractions where it starts and ends.
 
-        Empty when there is no way. The first and the last edge may be the same one, driven in part.
+        `place` has one row. Empty when there is no way. The first and the last edge may be the same, driven in part.
         """
-        slots = np.array([slot], np.int32)
-        delay_ms = np.zeros(len(places.edge), np.int32)
-        if len(self.k_soonest(targets, places, slots, delay_ms, 1, mode).rows) == 0:
+        if len(self.k_soonest(targets, place, np.zeros(1, np.int32), 1, mode).rows) == 0:
             return [], 0.0, 0.0
         scratch = self._scratch(1)
         best_side = int(scratch.best_side[0])
-        edge, start = int(places.edge[slot, best_side & 1]), float(places.fraction[slot, best_side & 1])
+        edge, start = int(place.edge[0, best_side & 1]), float(place.fraction[0, best_side & 1])
         edges = [edge]
         if best_side < 2:
             # The first target met is the end: to drive through it and come round is never sooner.
@@ -167,23 +198,3 @@ class _Scratch:
             best_ms=np.zeros(rows, np.int32), best_side=np.zeros(rows, np.int32), in_top=np.zeros(rows, np.bool_),
             top_ms=np.zeros(rows, np.int32), top_row=np.zeros(rows, np.int32),
         )  # fmt: skip
-
-
-def _arcs_by_head(network: RoadNetwork) -> tuple[Ints, Ints, Ints]:
-    """Arcs by the edge they lead into: (E + 1,) first, (A,) the edge before, (M, A) the turn plus all of that edge."""
-    order = np.argsort(network.arc_head, kind="stable")
-    head = network.arc_head[order]
-    tail = np.repeat(np.arange(network.edges, dtype=np.int32), np.diff(network.arc_first))[order]
-    first = np.zeros(network.edges + 1, np.int32)
-    first[1:] = np.cumsum(np.bincount(head, minlength=network.edges))
-    cost = network.arc_ms[:, order].astype(np.int64) + network.edge_ms[:, head]
-    return first, tail, np.minimum(cost, NEVER_MS).astype(np.int32)
-
-
-def _copies_by_original(network: RoadNetwork) -> tuple[Ints, Ints]:
-    copies = np.flatnonzero(network.edge_copy_of >= 0).astype(np.int32)
-    original = np.asarray(network.edge_copy_of)[copies]
-    order = np.argsort(original, kind="stable")
-    first = np.zeros(network.edges + 1, np.int32)
-    first[1:] = np.cumsum(np.bincount(original, minlength=network.edges))
-    return first, copies[order]

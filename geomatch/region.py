@@ -1,0 +1,184 @@
+"""A built region: one folder of plain arrays and one content hash, opened by mapping it into memory.
+
+    hudson.region/
+      region.json          what it is: format, name, attribution, projection, hash, the report of its build
+      roads/*.npy          the RoadNetwork
+      search/*.npy         its arcs turned round
+      snap/*.npy           the grid over its pieces of road
+      jurisdictions/       who is responsible where, when layers were loaded
+      agreements/*.toml    who may go where, when agreements were loaded
+
+A region never changes while it is used; a new one is built beside it and swapped in whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from geomatch.aid.agreements import Agreements
+from geomatch.aid.jurisdictions import Jurisdictions
+from geomatch.errors import BadRegion
+from geomatch.quantities import LonLat, Projection
+from geomatch.road.network import RoadNetwork
+from geomatch.road.snap import Snapper
+from geomatch.road.travel_time import ArcsByHead, TravelTimes
+
+FORMAT = 1
+MANIFEST = "region.json"
+ROADS, SEARCH, SNAP, JURISDICTIONS, AGREEMENTS = "roads", "search", "snap", "jurisdictions", "agreements"
+
+Arrays = TypeVar("Arrays")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """Everything about a place that a ranking needs. Immutable and shared by all threads."""
+
+    name: str
+    hash: str
+    """SHA-256 of the arrays and the layers, hex: the same map and the same settings give the same one."""
+    attribution: str
+    """Of the map's source; to be shown with every answer that uses it."""
+    network: RoadNetwork
+    times: TravelTimes
+    snapper: Snapper
+    jurisdictions: Jurisdictions | None
+    agreements: Agreements | None
+    report: Mapping[str, Any]
+    """What the build met, guessed and left out."""
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Region:
+        """Maps a region into memory: milliseconds, whatever its size. Raises BadRegion when it is none or is damaged.
+
+        The hash is not computed again: `verify` does that.
+        """
+        folder = Path(folder)
+        manifest = _manifest(folder)
+        projection = Projection(LonLat(*manifest["centre"]))
+        try:
+            network = _load(RoadNetwork, folder / ROADS, projection=projection)
+            arcs = _load(ArcsByHead, folder / SEARCH)
+            snapper = _load(Snapper, folder / SNAP, projection=projection, x=network.geometry_x, y=network.geometry_y)
+            layers = folder / JURISDICTIONS
+            jurisdictions = Jurisdictions.from_files(layers) if layers.is_dir() else None
+            papers = sorted((folder / AGREEMENTS).glob("*.toml"))
+            agreements = Agreements.read(papers) if papers else None
+        except (OSError, ValueError, KeyError) as error:
+            raise BadRegion(f"{folder}: the region is damaged ({error}); build it again") from error
+        return cls(
+            name=manifest["name"], hash=manifest["hash"], attribution=manifest["attribution"], network=network,
+            times=TravelTimes(network, arcs), snapper=snapper, jurisdictions=jurisdictions, agreements=agreements,
+            report=manifest["report"],
+        )  # fmt: skip
+
+    @property
+    def bounds(self) -> tuple[LonLat, LonLat]:
+        """South-west and north-east of the box around all roads."""
+        west, south, east, north = self.snapper.extent_xy
+        lon, lat = self.network.projection.inverse([west, east, west, east], [south, south, north, north])
+        return LonLat(float(lon.min()), float(lat.min())), LonLat(float(lon.max()), float(lat.max()))
+
+
+def verify(folder: str | Path) -> None:
+    """Raises BadRegion unless the folder's contents still have the hash they were built with. Reads every byte."""
+    folder = Path(folder)
+    if content_hash(folder) != _manifest(folder)["hash"]:
+        raise BadRegion(f"{folder}: its files are not those it was built with; build it again")
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the names and bytes of every file but the manifest, in order of name."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(path.stat().st_size.to_bytes(8, "big"))
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def write_region(
+    out: Path,
+    network: RoadNetwork,
+    *,
+    name: str,
+    attribution: str,
+    report: Mapping[str, Any],
+    jurisdictions: Jurisdictions | None = None,
+    agreements: tuple[Path, ...] = (),
+) -> None:
+    """Writes a region folder, whole or not at all: an older region in its place is swapped out at the very end."""
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise BadRegion(f"{out} exists and is no region: name another folder")
+    building = out.with_name(f".{out.name}.building-{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        _save(network, building / ROADS)
+        _save(ArcsByHead.of(network), building / SEARCH)
+        _save(Snapper.of(network), building / SNAP, leave_out=("x", "y"))
+        if jurisdictions is not None:
+            jurisdictions.to_files(building / JURISDICTIONS)
+        for number, paper in enumerate(agreements):
+            (building / AGREEMENTS).mkdir(exist_ok=True)
+            shutil.copyfile(paper, building / AGREEMENTS / f"{number:03d}-{paper.name}")
+        centre = network.projection.centre
+        manifest = {
+            "format": FORMAT, "name": name, "hash": content_hash(building), "attribution": attribution,
+            "centre": [centre.lon, centre.lat], "report": report,
+        }  # fmt: skip
+        (building / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _swap(building, out)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _swap(new: Path, out: Path) -> None:
+    """Puts `new` in the place of `out`. A reader that has the old one open keeps it: its files stay mapped."""
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    if out.exists():
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BadRegion(f"{folder} is no region: make one with `geomatch build SOURCE -o {folder}`")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadRegion(f"{path} cannot be read; build the region again") from error
+    if found != FORMAT:
+        raise BadRegion(f"{folder} has format {found}, this version reads format {FORMAT}: build the region again")
+    return manifest
+
+
+def _save(arrays: object, folder: Path, *, leave_out: tuple[str, ...] = ()) -> None:
+    folder.mkdir(parents=True)
+    for field in fields(arrays):  # type: ignore[arg-type]  # a dataclass of arrays
+        value = getattr(arrays, field.name)
+        if isinstance(value, np.ndarray) and field.name not in leave_out:
+            np.save(folder / f"{field.name}.npy", np.ascontiguousarray(value), allow_pickle=False)
+
+
+def _load(kind: type[Arrays], folder: Path, **others: object) -> Arrays:
+    # Mode "c" maps the file privately: never written back, and for numba the same type as an array in memory.
+    names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]  # a dataclass
+    paths = {name: folder / f"{name}.npy" for name in names}
+    # An empty array cannot be mapped, and mapping a page costs more than reading it.
+    modes = {name: "c" if path.stat().st_size > 4096 else None for name, path in paths.items()}
+    arrays = {
+        name: np.load(path, mmap_mode=modes[name], allow_pickle=False).view(np.ndarray) for name, path in paths.items()
+    }
+    return kind(**arrays, **others)

@@ -7,14 +7,16 @@ in the night that has it twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from geomatch.errors import BadInput
+from geomatch.model import STRICT
 from geomatch.quantities import Seconds, UnixTime
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ _MIDNIGHT = time(0, 0)
 class Window:
     """Times of day on some dates. Closing at or before the opening means the next day: 00:00 to 00:00 is a day."""
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     zone: str
     """IANA time zone, as America/New_York."""
     opens: time = _MIDNIGHT
@@ -59,9 +63,7 @@ class Window:
         _zone(self.zone)
         for moment in (self.opens, self.closes):
             if moment.second or moment.microsecond or moment.tzinfo:
-                raise BadInput(
-                    "opens and closes must be whole minutes of the wall clock, as 22:00, without a zone"
-                )
+                raise BadInput("opens and closes must be whole minutes of the wall clock, as 22:00, without a zone")
         object.__setattr__(self, "days", tuple(Day(day) for day in self.days))
         if self.rrule is None:
             return
@@ -119,9 +121,7 @@ def _dates(rule: str, first: date) -> rrule | rruleset:
 
     words = rule.upper()
     if not any(f"FREQ={often}" in words for often in ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")):
-        raise BadInput(
-            "an rrule gives dates: its FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY"
-        )
+        raise BadInput("an rrule gives dates: its FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY")
     if "INTERVAL=0" in words:
         raise BadInput("an rrule's INTERVAL must be 1 or more")
     if "BYHOUR" in words or "BYMINUTE" in words or "BYSECOND" in words or "DTSTART" in words or "\n" in words:

@@ -33,5 +33,9 @@ class BadRegion(GeomatchError):
     """A folder that is no region, is damaged, or was built by another version."""
 
 
+class LimitReached(GeomatchError):
+    """A unit that may not be lent now: another request took the last place under the agreement."""
+
+
 class ResyncRequired(GeomatchError):
     """A delta that does not follow the last one taken from its source: send a whole snapshot."""

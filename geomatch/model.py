@@ -312,6 +312,28 @@ class Verdict:
     agreement: str | None = None
     """id@version"""
     clause: str | None = None
+    """The field of the agreement that decided, as limits.max_units_at_once."""
+    legal_basis: str | None = None
+    """What the agreement rests on, as "mou: Metro Mutual Aid MOU 2024, s. 4"."""
+    what_would_change: str | None = None
+    """What it would take to go, or to go at once; None: nothing stands in the way."""
+    lifted: tuple[str, ...] = ()
+    """Clauses an officer emergency lifted for this unit; each lift is to be recorded."""
+    remaining_quota: int | None = None
+    """How many more units may go under the agreement now; None: no limit."""
+    home_cover_after: int | None = None
+    """Units of its agency that count as cover and stay at home once it has gone; None: not asked for."""
+    tier: int | None = None
+    """1 own, 2 adjacent, 3 region."""
+    radio: str | None = None
+    """Channel to meet on."""
+    command: str | None = None
+    """host or own: who commands the visiting officer."""
+    handover: str | None = None
+    disclosure: str | None = None
+    """What the receiver may see of the unit: exact, blurred_500_m or eta_only."""
+    request_p90_s: Seconds | None = None
+    """In nine of ten requests the unit is told sooner than this; the median is in the ETA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,374 @@
+"""Who is responsible where: service areas of police, PSAPs, fire and EMS, indexed, in a region's projected metres.
+
+Three geometries are kept apart. The service area is where an agency is responsible; the authority area is where its
+officers hold powers (the service area, so many metres beyond it, and corridors); an aid area is where an agreement
+lets it help, drawn by the same kind of rule from anybody's service area.
+
+Where sheriff, state and city overlap, the most specific service wins (see `services.specificity`). Ties go to the
+agency with the smaller service area in force, then by agency id; of one agency's polygons the smallest names the beat.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cmp_to_key
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import shapely
+from shapely import MultiPolygon, Point, Polygon, STRtree
+from shapely.geometry.base import BaseGeometry
+
+from geomatch.aid.service_area import AreaRule, Located, Note, ServiceArea
+from geomatch.aid.services import ServiceKind, kind_of_urn, specificity
+from geomatch.errors import BadMap, BadRegion, UnknownAgency
+from geomatch.quantities import Floats, Ints, Metres, UnixTime
+
+__all__ = ["MILE_M", "AreaRule", "Jurisdictions", "Located", "Note", "ServiceArea", "ServiceKind", "kind_of_urn"]
+
+MILE_M: Metres = 1609.344
+"""Where a statute gives officers powers "one mile beyond the limits"."""
+NOISE_M: Metres = 0.001
+"""Borders nearer to each other than this are one border."""
+
+_VERSION = 1
+_TEXT, _WKB, _FIRST = "jurisdictions.json", "jurisdictions.wkb.npy", "jurisdictions.first.npy"
+_PLAIN = tuple(f.name for f in fields(ServiceArea) if f.name != "geometry")
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The areas of one kind, in one tree."""
+
+    areas: tuple[ServiceArea, ...]
+    geometry: np.ndarray
+    border: np.ndarray
+    tree: STRtree
+    accuracy_m: Metres
+    """The coarsest of them."""
+    core: tuple[tuple[float, float, float], ...]
+    """x, y and radius of a disc in each area that every border of the layer, its own or not, keeps clear of."""
+    rows: Mapping[str, tuple[int, ...]]
+    """Agency -> its areas."""
+    beats: frozenset[str]
+    """Agencies with several display names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Jurisdictions:
+    """Service areas of all kinds, immutable and indexed: build it once per map.
+
+    Raises BadMap where an area is broken. Dates count at query time, so times are always given, never read.
+    """
+
+    areas: tuple[ServiceArea, ...]
+    authority: Mapping[str, AreaRule] = field(default_factory=dict)
+    """Agency -> where its officers hold powers beyond its service area."""
+    _layers: dict[ServiceKind, _Layer] = field(init=False, repr=False, default_factory=dict)
+    _unions: dict[tuple[ServiceKind, str, tuple[int, ...]], Polygon | MultiPolygon] = field(
+        init=False, repr=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "areas", tuple(self.areas))
+        object.__setattr__(self, "authority", MappingProxyType(dict(self.authority)))
+        for kind in ServiceKind:
+            if chosen := tuple(area for area in self.areas if area.kind is kind):
+                self._layers[kind] = _layer(chosen)
+        known = {area.agency for area in self.areas}
+        for agency in self.authority:
+            if agency not in known:
+                raise BadMap(f"the authority rule of {agency!r} is for no agency of the layer: correct its id")
+
+    def agencies(self, kind: ServiceKind = ServiceKind.police) -> tuple[str, ...]:
+        """Ids, sorted; whether in force or not."""
+        layer = self._layers.get(kind)
+        return tuple(sorted(layer.rows)) if layer else ()
+
+    def locate(self, x: Metres, y: Metres, *, at: UnixTime, kind: ServiceKind = ServiceKind.police) -> Located:
+        """Who is responsible for a place. Never raises for a place off the map: that is a gap."""
+        layer = self._layers.get(kind)
+        if layer is None:
+            return Located(kind=ServiceKind(kind), agency=None, notes=(Note.no_layer,))
+        point = Point(x, y)
+        held = [int(i) for i in layer.tree.query(point, predicate="intersects") if layer.areas[i].in_force(at)]
+        if len(held) == 1 and _in_core(layer.core[held[0]], x, y):
+            area = layer.areas[held[0]]
+            beat = area.display_name if area.agency in layer.beats else None
+            return Located(kind=area.kind, agency=area.agency, beat=beat, areas=(area,))
+        return _weigh(layer, ServiceKind(kind), point, held, at)
+
+    def locate_many(
+        self, x: Floats, y: Floats, *, at: UnixTime, kind: ServiceKind = ServiceKind.police
+    ) -> tuple[Ints, tuple[ServiceArea, ...]]:
+        """Row of the responsible area for each point, -1 in a gap, and the areas the rows are of. No notes."""
+        layer = self._layers.get(kind)
+        best = np.full(len(x), -1, np.int32)
+        if layer is None:
+            return best, ()
+        points, rows = layer.tree.query(shapely.points(x, y), predicate="intersects")
+        for point, row in zip(points.tolist(), rows.tolist(), strict=True):
+            if not layer.areas[row].in_force(at):
+                continue
+            if best[point] < 0 or _before(layer, row, int(best[point]), at):
+                best[point] = row
+        return best, layer.areas
+
+    def to_files(self, folder: Path) -> tuple[str, ...]:
+        """Writes three files, the same bytes for the same areas, and returns their names."""
+        wkb = [shapely.to_wkb(area.geometry, byte_order=1, output_dimension=2) for area in self.areas]
+        corridors = [corridor for rule in self.authority.values() for corridor in rule.corridors]
+        wkb += [shapely.to_wkb(corridor, byte_order=1, output_dimension=2) for corridor in corridors]
+        first = np.cumsum([0, *map(len, wkb)], dtype=np.int64)
+        np.save(folder / _WKB, np.frombuffer(b"".join(wkb), np.uint8))
+        np.save(folder / _FIRST, first)
+        text = {
+            "version": _VERSION,
+            "areas": [{name: getattr(area, name) for name in _PLAIN} for area in self.areas],
+            "authority": {
+                agency: {"buffer_m": rule.buffer_m, "corridors": len(rule.corridors)}
+                for agency, rule in self.authority.items()
+            },
+        }
+        (folder / _TEXT).write_text(json.dumps(text, ensure_ascii=False, indent=1, allow_nan=False), encoding="utf-8")
+        return _TEXT, _WKB, _FIRST
+
+    @classmethod
+    def from_files(cls, folder: Path) -> Jurisdictions:
+        """Reads what `to_files` wrote. Raises BadRegion when a file is missing, cut short or of another version."""
+        try:
+            text = json.loads((folder / _TEXT).read_text(encoding="utf-8"))
+            wkb = np.load(folder / _WKB, mmap_mode="r", allow_pickle=False)
+            first = np.load(folder / _FIRST, allow_pickle=False)
+            if text["version"] != _VERSION or first[-1] != len(wkb):
+                raise ValueError  # noqa: TRY301 - one message for all of them, below
+            pieces = [bytes(wkb[low:high]) for low, high in itertools.pairwise(first.tolist())]
+            shapes = shapely.from_wkb(np.array(pieces, dtype=object)).tolist()
+            areas = tuple(
+                ServiceArea(geometry=shape, **{**plain, "kind": ServiceKind(plain["kind"])})
+                for plain, shape in zip(text["areas"], shapes, strict=False)
+            )
+            rest = iter(shapes[len(areas) :])
+            authority = {
+                agency: AreaRule(buffer_m=rule["buffer_m"], corridors=tuple(itertools.islice(rest, rule["corridors"])))
+                for agency, rule in text["authority"].items()
+            }
+            return cls(areas, authority)
+        except (OSError, ValueError, TypeError, KeyError, EOFError, shapely.errors.ShapelyError):
+            raise BadRegion("the jurisdiction files are missing or damaged: build the region again") from None
+
+    def service_area(
+        self, agency: str, *, at: UnixTime, kind: ServiceKind = ServiceKind.police
+    ) -> Polygon | MultiPolygon:
+        """All an agency is responsible for at a time, beats joined; empty when none of it is in force.
+
+        The union is made once and kept. Raises UnknownAgency.
+        """
+        layer = self._layers.get(kind)
+        rows = layer.rows.get(agency) if layer else None
+        if layer is None or rows is None:
+            raise UnknownAgency(f"agency {agency!r} has no {kind} area on the loaded map: add one, or correct the id")
+        key = (ServiceKind(kind), agency, tuple(i for i in rows if layer.areas[i].in_force(at)))
+        if key not in self._unions:
+            union = _polygons(shapely.union_all(layer.geometry[list(key[2])])) if key[2] else Polygon()
+            shapely.prepare([union, union.boundary])
+            self._unions[key] = union
+        return self._unions[key]
+
+    def authority_area(self, agency: str, *, at: UnixTime) -> Polygon | MultiPolygon:
+        """Where an agency's officers hold powers: drawn, so the arcs of a buffer are off by up to 0.2 % of its width.
+
+        Ask `has_authority` for an exact answer.
+        """
+        return self.reach(agency, self.authority.get(agency, AreaRule()), at=at)
+
+    def reach(self, agency: str, rule: AreaRule, *, at: UnixTime) -> Polygon | MultiPolygon:
+        """An agency's service area widened by a rule: an aid area, say. Drawn, as `authority_area`."""
+        area = shapely.buffer(self.service_area(agency, at=at), rule.buffer_m, quad_segs=16)
+        return _polygons(shapely.union_all([area, *rule.corridors]))
+
+    def has_authority(self, agency: str, x: Metres, y: Metres, *, at: UnixTime) -> bool:
+        return self.within(agency, x, y, self.authority.get(agency, AreaRule()), at=at)
+
+    def within(self, agency: str, x: Metres, y: Metres, rule: AreaRule, *, at: UnixTime) -> bool:
+        """Is the place in the agency's service area as the rule widens it? Exact: by distance, borders included."""
+        point = Point(x, y)
+        if self.distance_to_area(agency, x, y, at=at) <= rule.buffer_m:
+            return True
+        return any(corridor.intersects(point) for corridor in rule.corridors)
+
+    def distance_to_area(self, agency: str, x: Metres, y: Metres, *, at: UnixTime) -> Metres:
+        """0 inside; inf when the agency has no area in force. Raises UnknownAgency."""
+        area = self.service_area(agency, at=at)
+        return math.inf if area.is_empty else float(shapely.distance(area, Point(x, y)))
+
+    def distance_to_border(self, agency: str, x: Metres, y: Metres, *, at: UnixTime) -> Metres:
+        """To the nearest border of the agency's service area, from inside or outside; inf when none is in force.
+
+        Borders between its own beats are none. Raises UnknownAgency.
+        """
+        area = self.service_area(agency, at=at)
+        return math.inf if area.is_empty else float(shapely.distance(area.boundary, Point(x, y)))
+
+
+def _layer(areas: tuple[ServiceArea, ...]) -> _Layer:
+    geometry = np.array([area.geometry for area in areas], dtype=object)
+    broken = np.flatnonzero(~shapely.is_valid(geometry))
+    if len(broken):
+        area = areas[broken[0]]
+        name = area.nguid or area.display_name or area.agency
+        raise BadMap(
+            f"{len(broken)} service areas have a broken outline, the first is {name!r} "
+            f"({shapely.is_valid_reason(area.geometry).partition('[')[0].lower()}): run `geomatch check` on its layer"
+        )
+    border = shapely.boundary(geometry)
+    accuracy_m = max(area.accuracy_m for area in areas)
+    core = _cores(geometry, border, max(accuracy_m, NOISE_M))
+    shapely.prepare(geometry)
+    shapely.prepare(border)
+    rows: dict[str, list[int]] = {}
+    for row, area in enumerate(areas):
+        rows.setdefault(area.agency, []).append(row)
+    return _Layer(
+        areas=areas,
+        geometry=geometry,
+        border=border,
+        tree=STRtree(geometry),
+        accuracy_m=accuracy_m,
+        core=core,
+        rows={agency: tuple(own) for agency, own in rows.items()},
+        beats=frozenset(agency for agency, own in rows.items() if len({areas[row].display_name for row in own}) > 1),
+    )
+
+
+def _cores(geometry: np.ndarray, border: np.ndarray, margin_m: Metres) -> tuple[tuple[float, float, float], ...]:
+    """About the centroid, or a point surely inside where that is farther from borders. The radius may be negative."""
+    tree = STRtree(border)
+    best = np.full((len(geometry), 3), -1.0)
+    for centre in (shapely.point_on_surface(geometry), shapely.centroid(geometry)):
+        # Of every border, not the area's own alone: a campus in the middle of a city has one too.
+        (row, _), distance_m = tree.query_nearest(centre, return_distance=True, all_matches=False)
+        better = shapely.contains(geometry[row], centre[row]) & (distance_m - margin_m > best[row, 2])
+        x, y = shapely.get_x(centre[row]), shapely.get_y(centre[row])
+        best[row[better]] = np.column_stack([x, y, distance_m - margin_m])[better]
+    return tuple((float(x), float(y), float(radius)) for x, y, radius in best)
+
+
+def _in_core(core: tuple[float, float, float], x: Metres, y: Metres) -> bool:
+    return math.hypot(x - core[0], y - core[1]) < core[2]
+
+
+def _before(layer: _Layer, row: int, other: int, at: UnixTime) -> bool:
+    """Does area `row` answer before area `other`?"""
+    one, two = layer.areas[row], layer.areas[other]
+    ranks = specificity(one.urn), specificity(two.urn)
+    if ranks[0] != ranks[1]:
+        return ranks[0] < ranks[1]
+    if one.agency != two.agency:
+        return (_agency_m2(layer, one.agency, at), one.agency) < (_agency_m2(layer, two.agency, at), two.agency)
+    return (one.geometry.area, one.nguid, row) < (two.geometry.area, two.nguid, other)
+
+
+def _agency_m2(layer: _Layer, agency: str, at: UnixTime) -> float:
+    return sum(layer.areas[row].geometry.area for row in layer.rows[agency] if layer.areas[row].in_force(at))
+
+
+def _weigh(layer: _Layer, kind: ServiceKind, point: Point, held: list[int], at: UnixTime) -> Located:
+    """The full answer, for a place near a border, under several areas, or in none."""
+    if not held:
+        return _in_gap(layer, kind, point, at)
+
+    def order(one: int, two: int) -> int:
+        return -1 if _before(layer, one, two, at) else 1
+
+    held = sorted(held, key=cmp_to_key(order))
+    first = layer.areas[held[0]]
+    border_m = float(shapely.distance(layer.border[held[0]], point))
+    doubt, other = _doubt(layer, point, held, border_m, at)
+    notes = _overlaps(layer, point, held) if len(held) > 1 and border_m > NOISE_M else []
+    if doubt is not None:
+        notes.append(doubt)
+    return Located(
+        kind=kind,
+        agency=first.agency,
+        beat=first.display_name if first.agency in layer.beats else None,
+        areas=tuple(layer.areas[row] for row in held),
+        notes=tuple(notes),
+        border_m=None if doubt is None else border_m,
+        other_agency=other,
+    )
+
+
+def _in_gap(layer: _Layer, kind: ServiceKind, point: Point, at: UnixTime) -> Located:
+    rows = layer.tree.query_nearest(point)
+    if not all(layer.areas[row].in_force(at) for row in rows):
+        rows = np.array([row for row, area in enumerate(layer.areas) if area.in_force(at)], np.intp)
+    if not len(rows):
+        return Located(kind=kind, agency=None, notes=(Note.in_gap,))
+    metres = shapely.distance(layer.geometry[rows], point)
+    nearest = min(range(len(rows)), key=lambda i: (metres[i], layer.areas[rows[i]].agency))
+    area = layer.areas[rows[nearest]]
+    near = metres[nearest] <= area.accuracy_m
+    return Located(
+        kind=kind,
+        agency=None,
+        notes=(Note.in_gap, Note.boundary_uncertain) if near else (Note.in_gap,),
+        border_m=float(metres[nearest]),
+        other_agency=area.agency,
+    )
+
+
+def _overlaps(layer: _Layer, point: Point, held: list[int]) -> list[Note]:
+    """A shared border is no overlap: both polygons hold its points, neither inside."""
+    first = layer.areas[held[0]]
+    inside = [layer.areas[row] for row in held[1:] if shapely.distance(layer.border[row], point) > NOISE_M]
+    notes = []
+    if any(area.urn == first.urn and area.agency != first.agency for area in inside):
+        notes.append(Note.overlapping)
+    if any(area.agency == first.agency and area.display_name != first.display_name for area in inside):
+        notes.append(Note.overlapping_beats)
+    return notes
+
+
+def _doubt(
+    layer: _Layer, point: Point, held: list[int], border_m: Metres, at: UnixTime
+) -> tuple[Note | None, str | None]:
+    """Could a border drawn wrong by no more than its accuracy change the answer, and to whom?"""
+    mine = layer.areas[held[0]]
+    margin_m = max(mine.accuracy_m, NOISE_M)
+    rows = layer.tree.query(point, predicate="dwithin", distance=max(layer.accuracy_m, NOISE_M)).tolist()
+    near = [row for row in rows if row not in held and layer.areas[row].in_force(at)]
+    if not near and border_m > margin_m:
+        return None, None
+    near = [row for row in near if _metres(layer, row, point) <= max(layer.areas[row].accuracy_m, NOISE_M)]
+    near.sort(key=lambda row: (_metres(layer, row, point), layer.areas[row].agency))
+    for row in near:
+        if layer.areas[row].agency != mine.agency and _before(layer, row, held[0], at):
+            return Note.boundary_uncertain, layer.areas[row].agency
+    if border_m > margin_m:
+        return None, None
+    if len(layer.rows[mine.agency]) > 1:
+        # Is that a border between its beats, with the agency on both sides, or its outer one?
+        disc = point.buffer(margin_m)
+        own = [layer.geometry[row] for row in (*held, *near) if layer.areas[row].agency == mine.agency]
+        if shapely.difference(disc, shapely.union_all(own)).area < 1e-3 * disc.area:
+            return Note.beat_uncertain, None
+    others = [layer.areas[row].agency for row in (*held[1:], *near) if layer.areas[row].agency != mine.agency]
+    return Note.boundary_uncertain, others[0] if others else None
+
+
+def _metres(layer: _Layer, row: int, point: Point) -> float:
+    return float(shapely.distance(layer.geometry[row], point))
+
+
+def _polygons(geometry: BaseGeometry) -> Polygon | MultiPolygon:
+    """Only what has an area: a union of polygons may hold stray lines where borders are drawn twice."""
+    if isinstance(geometry, (Polygon, MultiPolygon)):
+        return geometry
+    parts = [part for part in shapely.get_parts(geometry) if isinstance(part, Polygon)]
+    return MultiPolygon(parts)

@@ -1,1 +1,91 @@
-"""geomatch ranks the fastest available backup units by road time, says who may go, and why."""
+"""geomatch ranks the fastest available backup units by road time, says who may go, and why.
+
+from geomatch import Fix, LonLat, Matcher, Region, Stop, Unit
+
+matcher = Matcher(Region.open("hudson.region"))
+matcher.register([Unit(id="u1", agency="hoboken.example", call_sign="2A14")])
+matcher.update([Fix(unit="u1", time=now, at=LonLat(-74.03, 40.74))])
+ranking = matcher.rank(Stop(id="s1", at=LonLat(-74.02, 40.75)), now=now)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from geomatch.errors import (
+    BadInput,
+    BadMap,
+    BadRegion,
+    GeomatchError,
+    OutsideMap,
+    ResyncRequired,
+    UnknownAgency,
+    UnknownStop,
+    UnknownUnit,
+)
+from geomatch.matcher import Matcher
+from geomatch.model import (
+    Availability,
+    Candidate,
+    Eta,
+    Excluded,
+    Fix,
+    FixOutcome,
+    FixResult,
+    Need,
+    Ranking,
+    Reason,
+    Route,
+    Status,
+    Stop,
+    Unit,
+    UnitState,
+    Urgency,
+)
+from geomatch.quantities import DrivingMode, LonLat
+from geomatch.region import Region
+
+if TYPE_CHECKING:
+    from geomatch.maps.build import build
+
+__all__ = [
+    "Availability",
+    "BadInput",
+    "BadMap",
+    "BadRegion",
+    "Candidate",
+    "DrivingMode",
+    "Eta",
+    "Excluded",
+    "Fix",
+    "FixOutcome",
+    "FixResult",
+    "GeomatchError",
+    "LonLat",
+    "Matcher",
+    "Need",
+    "OutsideMap",
+    "Ranking",
+    "Reason",
+    "Region",
+    "ResyncRequired",
+    "Route",
+    "Status",
+    "Stop",
+    "Unit",
+    "UnitState",
+    "UnknownAgency",
+    "UnknownStop",
+    "UnknownUnit",
+    "Urgency",
+    "build",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Building needs pandas and osmnx, ranking does not: so maps are imported when a map is built.
+    if name == "build":
+        from geomatch.maps.build import build
+
+        return build
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

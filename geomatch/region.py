@@ -72,7 +72,7 @@ class Region:
             layers = folder / JURISDICTIONS
             jurisdictions = Jurisdictions.from_files(layers) if layers.is_dir() else None
             papers = sorted((folder / AGREEMENTS).glob("*.toml"))
-            agreements = Agreements.read(papers) if papers else None
+            agreements = _agreements(papers) if papers else None
         except (OSError, ValueError, KeyError) as error:
             raise BadRegion(f"{folder}: the region is damaged ({error}); build it again") from error
         return cls(
@@ -87,6 +87,13 @@ class Region:
         west, south, east, north = self.snapper.extent_xy
         lon, lat = self.network.projection.inverse([west, east, west, east], [south, south, north, north])
         return LonLat(float(lon.min()), float(lat.min())), LonLat(float(lon.max()), float(lat.max()))
+
+
+def _agreements(papers: list[Path]) -> Agreements:
+    # Imported here: reading agreements takes pydantic, and a region without them should open without it.
+    from geomatch.aid.agreement_files import read_agreements
+
+    return read_agreements(papers)
 
 
 def verify(folder: str | Path) -> None:
@@ -177,8 +184,8 @@ def _load(kind: type[Arrays], folder: Path, **others: object) -> Arrays:
     names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]  # a dataclass
     paths = {name: folder / f"{name}.npy" for name in names}
     # An empty array cannot be mapped, and mapping a page costs more than reading it.
-    modes = {name: "c" if path.stat().st_size > 4096 else None for name, path in paths.items()}
     arrays = {
-        name: np.load(path, mmap_mode=modes[name], allow_pickle=False).view(np.ndarray) for name, path in paths.items()
+        name: np.load(path, mmap_mode="c" if path.stat().st_size > 4096 else None, allow_pickle=False).view(np.ndarray)
+        for name, path in paths.items()
     }
     return kind(**arrays, **others)

@@ -1,4 +1,4 @@
-"""Compiled pass of the backup room: why each unit cannot go, or how long until it rolls."""
+"""Compiled pass of the backup room: why each unit cannot go, or where it starts and how long until it rolls."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def screen(
-    preset, availability, officers, capability_bits, needed_bits, agency, aid_code, request_ms,
-    fix_time, stale_after_s, edge, snap_m, on_foot, now, ready_ms, busy_ms, within_m, off_road_mps, stop_access_ms, codes,
+    preset, availability, officers, capability_bits, needed_bits, aid_code, fix_time, stale_after_s, outside, snap_m,
+    agency, request_ms, on_foot, edge, fraction, other, other_fraction,
+    now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps,
     not_available, unmanned, lacks_capability, no_fix, stale_fix, off_map,
-    delay_ms, slots,
+    codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
 ):  # fmt: skip
-    """Fills codes[n] (the first reason that holds, 0: may go) and delay_ms[n]; slots with code 0, rising.
+    """Fills codes[n]: the first reason that holds, in the order of model.Reason; 0: may go.
 
-    `preset` and `aid_code` hold what was decided before (on scene, by request; per agency). Returns how many may go.
+    `preset` and `aid_code` were decided before (on scene, by request; by agreement). For each unit that may go, in
+    slot order, fills a row of slots, place_edge, place_fraction and delay_ms = request + turnout + access. Returns how
+    many rows. turnout_ms and access_ms are by slot.
     """
     count = 0
     for n in range(len(preset)):
@@ -31,17 +34,21 @@ def screen(
         if code == 0:
             code = aid_code[n]
         if code == 0 and fix_time[n] != fix_time[n]:
-            code = no_fix
+            code = off_map if outside[n] else no_fix
         if code == 0 and now - fix_time[n] > stale_after_s[n]:
             code = stale_fix
-        if code == 0 and edge[n] < 0:
+        if code == 0 and (edge[n] < 0 or outside[n]):
             code = off_map
         codes[n] = code
-        off_road_m = max(0.0, snap_m[n] - within_m) if snap_m[n] == snap_m[n] else 0.0
-        turnout_ms = ready_ms if availability[n] == 0 and not on_foot[n] else busy_ms
-        access_ms = stop_access_ms + int(1000.0 * off_road_m / off_road_mps + 0.5)
-        delay_ms[n] = np.int32(request_ms[agency[n]] + turnout_ms + access_ms)
+        off_road_m = snap_m[n] - on_road_within_m if snap_m[n] > on_road_within_m else 0.0
+        turnout_ms[n] = ready_ms if availability[n] == 0 and not on_foot[n] else busy_ms
+        access_ms[n] = stop_access_ms + int(1000.0 * off_road_m / off_road_mps + 0.5)
         if code == 0:
             slots[count] = n
+            place_edge[count, 0] = edge[n]
+            place_edge[count, 1] = other[n]
+            place_fraction[count, 0] = fraction[n]
+            place_fraction[count, 1] = other_fraction[n]
+            delay_ms[count] = np.int32(request_ms[agency[n]] + turnout_ms[n] + access_ms[n])
             count += 1
     return count

@@ -194,6 +194,20 @@ def ball(
 
 
 @njit(cache=True, nogil=True)
+def course_at(x, y, first, last, fraction):
+    """Course in degrees of the piece of a line's points first:last that holds a fraction of its length."""
+    total = 0.0
+    for i in range(first, last - 1):
+        total += np.hypot(x[i + 1] - x[i], y[i + 1] - y[i])
+    goal = fraction * total
+    for i in range(first, last - 1):
+        goal -= np.hypot(x[i + 1] - x[i], y[i + 1] - y[i])
+        if goal < 0.0 or i == last - 2:
+            return np.degrees(np.arctan2(x[i + 1] - x[i], y[i + 1] - y[i])) % 360.0
+    return np.nan
+
+
+@njit(cache=True, nogil=True)
 def fill_cells(piece_point, x, y, x0, y0, cell_m, columns, rows, count, first, out_piece, fill):
     """Registers every piece of road in the grid cells its box covers. First pass (fill False) counts them."""
     for piece in range(len(piece_point)):

@@ -6,13 +6,14 @@ metres, times whole milliseconds; every per-mode array has one row per DrivingMo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
 import numpy as np
 
 from geomatch.errors import BadRegion
 from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Floats, Ints, Longs, Projection
+from geomatch.road import _kernels
 
 
 class RoadClass(IntEnum):
@@ -139,10 +140,15 @@ class RoadNetwork:
         x, y = self.geometry_x[piece], self.geometry_y[piece]
         return (x[::-1], y[::-1]) if against else (x, y)
 
-    @classmethod
-    def array_names(cls) -> tuple[str, ...]:
-        """The arrays to store, in order: every field but the projection."""
-        return tuple(f.name for f in fields(cls) if f.name != "projection")
+    def course_deg(self, edge: int, fraction: float) -> float:
+        """The driving direction at a fraction of an edge: degrees clockwise from north."""
+        row = int(self.edge_geometry[edge])
+        against = row < 0
+        row = ~row if against else row
+        first, last = int(self.geometry_first[row]), int(self.geometry_first[row + 1])
+        along = 1.0 - fraction if against else fraction
+        course = _kernels.course_at(self.geometry_x, self.geometry_y, first, last, along)
+        return float((course + 180.0 * against) % 360.0)
 
     def _check(self) -> None:
         """The faults that would make a kernel read out of bounds or never end. O(E + A), about a millisecond."""

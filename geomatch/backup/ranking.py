@@ -1,0 +1,207 @@
+"""The heart: who of all units can be there first, by road, and a reason for every unit that is not on the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from geomatch.backup import _kernels
+from geomatch.backup.eta import EtaPriors
+from geomatch.backup.left_out import BeyondList, ExcludedList
+from geomatch.backup.resolve import Resolved, place_on, resolve
+from geomatch.errors import BadInput
+from geomatch.fleet.view import FleetView
+from geomatch.model import (
+    REASON_OF_CODE,
+    Availability,
+    Candidate,
+    Complete,
+    Decision,
+    Ranking,
+    Reason,
+    Stop,
+    Verdict,
+)
+from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Ints, UnixTime, checked_time
+from geomatch.region import Region
+from geomatch.road.travel_time import Places, Soonest
+
+K_AT_MOST = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """All units before one stop: which may go, from where, and how long until each rolls. Rows are those that may."""
+
+    view: FleetView
+    resolved: Resolved
+    mode: DrivingMode
+    now: UnixTime
+    codes: Bytes
+    """(N,) Reason.code by slot; 0: may go."""
+    turnout_ms: Ints
+    """(N,)"""
+    access_ms: Ints
+    """(N,)"""
+    request_ms: Ints
+    """(agencies,)"""
+    slots: Ints
+    """(rows,) rising, so that ties go by unit id."""
+    places: Places
+    delay_ms: Ints
+    """(rows,) request, turnout and access."""
+
+
+def rank(
+    stop: Stop,
+    view: FleetView,
+    region: Region,
+    *,
+    k: int,
+    now: UnixTime,
+    priors: EtaPriors,
+    exclude_units: Sequence[str] = (),
+) -> Ranking:
+    """Candidates by (eta_s, unit id), soonest first; every other unit is excluded with its reason, or beyond k.
+
+    A pure function of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
+    """
+    if not 1 <= k <= K_AT_MOST:
+        raise BadInput(f"k must be between 1 and {K_AT_MOST}")
+    checked_time(now, "now")
+    resolved = resolve(stop, region, priors, now=now)
+    field = screen(stop, view, resolved, priors=priors, now=now, exclude_units=exclude_units)
+    wanted = k if stop.need.cap is None else min(k, stop.need.cap)
+    # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
+    found = region.times.k_soonest(
+        resolved.targets, field.places, field.delay_ms, max(wanted, stop.need.officers), field.mode
+    )
+    shown = min(wanted, len(found.rows))
+    candidates = tuple(_candidate(stop, field, region, priors, found, i) for i in range(shown))
+    no_route = _without_route(found)
+    codes = field.codes.copy()
+    codes[field.slots[no_route]] = Reason.no_route.code
+    beyond = np.setdiff1d(np.flatnonzero(codes == 0), field.slots[found.rows[:shown]], assume_unique=True)
+    return Ranking(
+        stop=stop,
+        resolved=resolved.stop,
+        now=now,
+        k=k,
+        mode=field.mode,
+        candidates=candidates,
+        excluded=ExcludedList(field, codes, region, stop, priors),
+        beyond_k=BeyondList(field, found, beyond),
+        counts=_counts(codes, shown, len(beyond)),
+        complete=_complete(field, found, shown),
+        need_met_s=_need_met_s(stop, field, found),
+        epoch=0,
+        region=region.hash,
+        attribution=region.attribution,
+        notes=("no_agreements_loaded",) if region.agreements is None else (),
+    )
+
+
+def screen(
+    stop: Stop,
+    view: FleetView,
+    resolved: Resolved,
+    *,
+    priors: EtaPriors,
+    now: UnixTime,
+    exclude_units: Sequence[str] = (),
+) -> Field:
+    """Decides for every unit whether it may go: one compiled pass over the snapshot."""
+    n = len(view)
+    preset = np.zeros(n, np.uint8)
+    for reason, units in ((Reason.excluded_by_request, exclude_units), (Reason.on_scene, stop.units_on_scene)):
+        # Units that nobody registered may be on scene all the same: another agency's, on no feed.
+        preset[[view.slots[unit] for unit in units if unit in view.slots]] = reason.code
+    needed = view.bits(stop.need.capabilities)
+    if needed is None:
+        # No unit at all has one of them: nobody passes a mask that has every bit.
+        needed = np.full(view.capability_bits.shape[1], np.iinfo(np.uint64).max, np.uint64)
+    aid_code, request_ms = np.zeros(n, np.uint8), np.zeros(max(len(view.agencies), 1), np.int32)
+    codes, turnout_ms, access_ms = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    slots, delay_ms = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    place_edge, place_fraction = np.zeros((n, 2), np.int32), np.zeros((n, 2))
+    rows = _kernels.screen(
+        preset, view.availability, view.officers, view.capability_bits, needed, aid_code, view.fix_time,
+        view.stale_after_s, view.outside, view.snap_m, view.agency, request_ms, view.on_foot, view.edge, view.fraction,
+        view.other, view.other_fraction, now, priors.turnout_ms(ready=True), priors.turnout_ms(ready=False),
+        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, Reason.not_available.code,
+        Reason.unmanned.code, Reason.lacks_capability.code, Reason.no_fix.code, Reason.stale_fix.code,
+        Reason.off_map.code, codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
+    )  # fmt: skip
+    return Field(
+        view=view, resolved=resolved, mode=stop.urgency.mode, now=now, codes=codes, turnout_ms=turnout_ms,
+        access_ms=access_ms, request_ms=request_ms, slots=slots[:rows],
+        places=Places(edge=place_edge[:rows], fraction=place_fraction[:rows]), delay_ms=delay_ms[:rows],
+    )  # fmt: skip
+
+
+def _candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found: Soonest, i: int) -> Candidate:
+    view, row, side = field.view, int(found.rows[i]), int(found.side[i])
+    slot = int(field.slots[row])
+    unit = view.units[slot]
+    snap_m = float(view.snap_m[slot])
+    distance_m = float(np.hypot(view.x[slot] - field.resolved.xy.x, view.y[slot] - field.resolved.xy.y))
+    fix_age_s = round(field.now - float(view.fix_time[slot]), 3)
+    eta = priors.eta(
+        request_ms=int(field.request_ms[view.agency[slot]]), turnout_ms=int(field.turnout_ms[slot]),
+        travel_ms=int(found.total_ms[i]) - int(field.delay_ms[row]), access_ms=int(field.access_ms[slot]),
+        distance_m=distance_m, fix_age_s=fix_age_s,
+    )  # fmt: skip
+    availability = tuple(Availability)[view.availability[slot]]
+    notes = {
+        "sets_off_either_way": field.places.edge[row, 1] >= 0,
+        "conditionally_available": availability is Availability.conditionally_available,
+        "off_road": snap_m > priors.on_road_within_m,
+        "fix_from_the_future": fix_age_s < 0,
+    }
+    return Candidate(
+        unit=unit.id, agency=unit.agency, call_sign=unit.call_sign, officers=unit.officers, eta=eta,
+        distance_m=round(distance_m, 1), fix_age_s=fix_age_s,
+        place=place_on(region.network, int(field.places.edge[row, side]), float(field.places.fraction[row, side]),
+                       snap_m),
+        verdict=_verdict(unit.agency, field.resolved.stop.agency), availability=availability,
+        preferred_met=tuple(word for word in stop.need.preferred if word in unit.capabilities),
+        notes=tuple(note for note, holds in notes.items() if holds),
+    )  # fmt: skip
+
+
+def _verdict(agency: str, responsible: str | None) -> Verdict:
+    code = "own_agency" if agency == responsible else "no_agreements_loaded"
+    return Verdict(decision=Decision.eligible, code=code)
+
+
+def _without_route(found: Soonest) -> Ints:
+    """Rows that have no way to the stop: known only when the search went on to its end."""
+    if found.frontier_ms < NEVER_MS:
+        return np.zeros(0, np.int32)
+    return np.flatnonzero(found.evaluated_ms == NEVER_MS).astype(np.int32)
+
+
+def _counts(codes: Bytes, candidates: int, beyond: int) -> Mapping[str, int]:
+    of = np.bincount(codes, minlength=len(REASON_OF_CODE)).tolist()
+    by_reason = {reason.value: of[reason.code] for reason in Reason if of[reason.code]}
+    return {"units": len(codes), "candidates": candidates, "beyond_k": beyond, **by_reason}
+
+
+def _complete(field: Field, found: Soonest, shown: int) -> Complete:
+    unknown = found.evaluated_ms == NEVER_MS
+    bound_ms = None
+    if found.frontier_ms < NEVER_MS and unknown.any():
+        bound_ms = int(field.delay_ms[unknown].min()) + found.frontier_ms
+    return Complete(
+        kth_eta_s=int(found.total_ms[shown - 1]) / 1000 if shown else None,
+        not_evaluated_at_least_s=None if bound_ms is None else bound_ms / 1000,
+        evaluated=int(np.count_nonzero(~unknown)),
+    )
+
+
+def _need_met_s(stop: Stop, field: Field, found: Soonest) -> float | None:
+    officers = np.cumsum(field.view.officers[field.slots[found.rows]])
+    enough = np.flatnonzero(officers >= stop.need.officers)
+    return int(found.total_ms[enough[0]]) / 1000 if len(enough) else None

@@ -1,0 +1,87 @@
+"""The stop as geomatch understands it: where on which road, and whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from geomatch.backup.eta import EtaPriors
+from geomatch.errors import OutsideMap, UnknownAgency
+from geomatch.model import Place, ResolvedStop, Stop
+from geomatch.quantities import XY, Metres, UnixTime
+from geomatch.region import Region
+from geomatch.road.network import RoadNetwork
+from geomatch.road.travel_time import Targets
+
+UNCERTAIN_SNAP_M: Metres = 50.0
+"""Farther than this from its road, a stop may be on another one, or on none that the map knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A stop on the road, ready to search from."""
+
+    stop: ResolvedStop
+    xy: XY
+    targets: Targets
+    access_ms: int
+    """From the road to the stop, on foot."""
+
+
+def resolve(stop: Stop, region: Region, priors: EtaPriors, *, now: UnixTime) -> Resolved:
+    """Puts a stop on the road. Raises OutsideMap or, where jurisdictions are loaded, UnknownAgency.
+
+    With a course it is on exactly that directed edge; without one on either side of a two-way street.
+    """
+    xy = region.network.projection.xy(stop.at)
+    x, y = np.array([xy.x]), np.array([xy.y])
+    if region.snapper.outside(x, y)[0]:
+        raise OutsideMap(
+            f"stop {stop.id} is outside the map {region.name!r}: load another region, "
+            "or check that the position is longitude first, then latitude"
+        )
+    course = np.array([np.nan if stop.course_deg is None else stop.course_deg])
+    nan = np.array([np.nan])
+    on = region.snapper.snap(x, y, course, nan, nan)
+    edges, fractions = np.array([on.edge[0], on.other[0]]), np.array([on.fraction[0], on.other_fraction[0]])
+    snap_m = float(on.metres[0])
+    places = tuple(
+        place_on(region.network, int(edge), float(at), snap_m)
+        for edge, at in zip(edges, fractions, strict=True)
+        if edge >= 0
+    )
+    agency, beat, notes = _responsible(stop, region, xy, now)
+    if snap_m > UNCERTAIN_SNAP_M:
+        notes = (*notes, "far_from_road")
+    return Resolved(
+        stop=ResolvedStop(places=places, agency=agency, beat=beat, notes=notes),
+        xy=xy,
+        targets=region.times.targets(edges, fractions),
+        access_ms=priors.access_ms(snap_m),
+    )
+
+
+def place_on(network: RoadNetwork, edge: int, fraction: float, snap_m: Metres) -> Place:
+    """A place as others can check it."""
+    return Place(
+        edge=edge,
+        offset_m=round(fraction * float(network.edge_length_m[edge]), 3),
+        road=network.name(edge),
+        towards_deg=round(network.course_deg(edge, fraction), 1),
+        snap_m=round(snap_m, 2),
+    )
+
+
+def _responsible(stop: Stop, region: Region, xy: XY, now: UnixTime) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Agency, beat and what is unsure about them. The request's own agency counts, where it names one."""
+    if region.jurisdictions is None:
+        return stop.agency, None, ()
+    if stop.agency is not None and stop.agency not in region.jurisdictions.agencies():
+        raise UnknownAgency(f"stop {stop.id}: agency {stop.agency!r} is on no loaded jurisdiction map")
+    located = region.jurisdictions.locate(xy.x, xy.y, at=now)
+    notes = tuple(note.value for note in located.notes)
+    if stop.agency is not None and located.agency not in {None, stop.agency}:
+        notes = (*notes, f"in_service_area_of:{located.agency}")
+    beat = located.beat if stop.agency in {None, located.agency} else None
+    return stop.agency or located.agency, beat, notes

@@ -1,0 +1,122 @@
+"""From a map, jurisdictions and agreements to a region folder: once, so that a service never parses a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geomatch.aid.jurisdictions import Jurisdictions
+from geomatch.errors import BadMap
+from geomatch.maps.expand import expand
+from geomatch.maps.modes import DrivingModes, TurnCosts
+from geomatch.maps.read import read_source
+from geomatch.maps.source import ReadReport, RoadSource
+from geomatch.region import MANIFEST, Region, write_region
+from geomatch.road.network import RoadNetwork
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    Graph = nx.MultiDiGraph[int]
+
+Progress = Callable[[str, float], None]
+
+
+def build(
+    source: str | Path | Graph,
+    out: str | Path,
+    *,
+    jurisdictions: str | Path | None = None,
+    mapping: str | Path | None = None,
+    crs: str | None = None,
+    agreements: str | Path | Sequence[str | Path] = (),
+    drive_on: str | None = None,
+    name: str | None = None,
+    modes: DrivingModes | None = None,
+    turns: TurnCosts | None = None,
+    progress: Progress | None = None,
+) -> Region:
+    """Reads `source` and writes the region folder `out`, whole or not at all; returns it, opened.
+
+    source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, or the name of a place.
+    jurisdictions: a GIS layer; mapping: where its field names differ; crs: where it does not say its own.
+    drive_on: "left" or "right"; None: found out from the map. progress: called with a stage and 0..1 of it.
+    Raises BadMap or BadRegion; an older region in `out` then stays as it was.
+    """
+    out = Path(out)
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise BadMap(f"{out} exists and is no region: name another folder")
+    said = progress or _nothing
+    roads = read_source(source, progress=progress, drive_on=drive_on)
+    said("turns", 0.0)
+    network = expand(roads, modes=modes, turns=turns)
+    said("turns", 1.0)
+    areas, layer_report = _layers(jurisdictions, network, mapping, crs)
+    said("writing", 0.0)
+    write_region(
+        out,
+        network,
+        name=name or _name(source, out),
+        attribution=roads.attribution,
+        report=_report(roads, network) | layer_report,
+        jurisdictions=areas,
+        agreements=_papers(agreements),
+    )
+    said("writing", 1.0)
+    return Region.open(out)
+
+
+def _layers(
+    jurisdictions: str | Path | None, network: RoadNetwork, mapping: str | Path | None, crs: str | None
+) -> tuple[Jurisdictions | None, dict[str, Any]]:
+    if jurisdictions is None:
+        return None, {}
+    from geomatch.maps.layers import read_jurisdictions
+
+    areas, report = read_jurisdictions(
+        Path(jurisdictions), projection=network.projection, mapping=None if mapping is None else Path(mapping), crs=crs
+    )
+    return areas, {"jurisdictions": asdict(report)}
+
+
+def _papers(agreements: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    """The agreement files, those of a folder in order of name; read once here, so that a bad one stops the build."""
+    named = [agreements] if isinstance(agreements, str | Path) else list(agreements)
+    papers: list[Path] = []
+    for path in map(Path, named):
+        if not path.exists():
+            raise BadMap(f"{path}: no such agreement file or folder")
+        papers += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    return tuple(papers)
+
+
+def _report(roads: RoadSource, network: RoadNetwork) -> dict[str, Any]:
+    """What the map held, and every guess that was made; plain JSON."""
+    read: ReadReport = roads.report
+    return {
+        "junctions": network.nodes,
+        "directed_edges": network.originals,
+        "edges_with_memory": network.edges - network.originals,
+        "turns": network.arcs,
+        "road_km": round(float(network.edge_length_m[: network.originals].sum()) / 1000, 3),
+        "drives_on_left": roads.drives_on_left,
+        "counts": dict(sorted(read.counts.items())),
+        "assumed_speed": dict(sorted(read.assumed_speed.items())),
+        "unread_values": dict(read.unread_values.most_common(50)),
+        "restrictions_joined": len(read.restrictions_joined),
+        "restrictions_left_out": {str(i): why for i, why in sorted(read.restrictions_left_out.items())},
+        "warnings": list(read.warnings),
+    }
+
+
+def _name(source: object, out: Path) -> str:
+    if isinstance(source, str | Path):
+        return Path(source).name.split(".")[0] or out.stem
+    return out.stem
+
+
+def _nothing(stage: str, share: float) -> None:
+    """Progress that nobody looks at."""
+    del stage, share

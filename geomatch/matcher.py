@@ -1,0 +1,142 @@
+"""The thin object that holds a region and a fleet together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from geomatch.backup import explain, ranking, routes
+from geomatch.backup.eta import EtaPriors
+from geomatch.backup.resolve import resolve
+from geomatch.errors import UnknownAgency
+from geomatch.fleet.fleet import Fleet
+from geomatch.fleet.limits import FleetLimits
+from geomatch.fleet.view import FleetView
+from geomatch.model import (
+    Availability,
+    Explanation,
+    Fix,
+    FixResult,
+    Ranking,
+    Route,
+    Status,
+    Stop,
+    Unit,
+    UnitState,
+)
+from geomatch.quantities import UnixTime
+from geomatch.region import Region
+
+
+class Matcher:
+    """Ranks backup units in one region. Any number of threads may ask while one tells it of units."""
+
+    def __init__(self, region: Region, *, limits: FleetLimits | None = None, priors: EtaPriors | None = None) -> None:
+        self.region = region
+        self.limits = limits or FleetLimits()
+        self.priors = priors or EtaPriors()
+        self.fleet = Fleet(region.snapper, self.limits)
+
+    @property
+    def epoch(self) -> int:
+        """Counts the changes of live roads; 0: none yet."""
+        return 0
+
+    def register(self, units: Sequence[Unit]) -> None:
+        """Makes units known, or changes what is known of them; all or none. Raises UnknownAgency."""
+        self._check_agencies(units)
+        self.fleet.register(units)
+
+    def remove(self, unit_ids: Sequence[str]) -> None:
+        """Forgets units; all or none. Raises UnknownUnit."""
+        self.fleet.remove(unit_ids)
+
+    def update(self, fixes: Sequence[Fix], now: UnixTime | None = None) -> list[FixResult]:
+        """Takes position reports and says of each what became of it. Checked against `now` only where it is given."""
+        return self.fleet.update(fixes, now)
+
+    def set_status(
+        self,
+        unit_id: str,
+        *,
+        availability: Availability | str = Availability.available,
+        activity: str = "patrol",
+        at: UnixTime,
+    ) -> Status:
+        """Takes a status, unless a newer one is known; returns the one that holds. Raises UnknownUnit."""
+        # Status turns the plain word into its Availability, or says which words there are.
+        return self.fleet.set_status(unit_id, Status(availability=availability, activity=activity, at=at))  # type: ignore[arg-type]
+
+    def state(self, unit_id: str) -> UnitState:
+        return self.fleet.state(unit_id)
+
+    def states(self) -> list[UnitState]:
+        return self.fleet.states()
+
+    def replace_fleet(
+        self, states: Sequence[UnitState], *, source: str, source_seq: int, now: UnixTime | None = None
+    ) -> list[FixResult]:
+        """Makes the units of one source exactly these; all or none. Raises ResyncRequired on an older snapshot."""
+        self._check_agencies([state.unit for state in states])
+        return self.fleet.replace(states, source=source, source_seq=source_seq, now=now)
+
+    def rank(
+        self,
+        stop: Stop,
+        k: int = 5,
+        *,
+        now: UnixTime,
+        exclude_units: Sequence[str] = (),
+        with_routes: bool = False,
+    ) -> Ranking:
+        """The k fastest units that may go, of those it knows. Pure on the current snapshot; ties by unit id."""
+        return self._rank(self.fleet.view(), stop, k, now, exclude_units, with_routes=with_routes)
+
+    def rank_units(
+        self,
+        stop: Stop,
+        states: Sequence[UnitState],
+        k: int = 5,
+        *,
+        now: UnixTime,
+        exclude_units: Sequence[str] = (),
+        with_routes: bool = False,
+    ) -> Ranking:
+        """The same of the units in the request, with no state at all: the same answer as a fleet that holds them."""
+        self._check_agencies([state.unit for state in states])
+        view = Fleet.of(self.region.snapper, states, self.limits).view()
+        return self._rank(view, stop, k, now, exclude_units, with_routes=with_routes)
+
+    def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
+        """Where one unit stands for one stop, and why, in a sentence. Raises UnknownUnit."""
+        return explain.explain(stop, unit_id, self.fleet.view(), self.region, now=now, priors=self.priors)
+
+    def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
+        """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
+        view = self.fleet.view()
+        resolved = resolve(stop, self.region, self.priors, now=now)
+        return routes.route(self.region, view, view.slot_of(unit_id), resolved, stop.urgency.mode)
+
+    def _rank(
+        self, view: FleetView, stop: Stop, k: int, now: UnixTime, exclude_units: Sequence[str], *, with_routes: bool
+    ) -> Ranking:
+        answer = ranking.rank(stop, view, self.region, k=k, now=now, priors=self.priors, exclude_units=exclude_units)
+        if not with_routes:
+            return answer
+        resolved = resolve(stop, self.region, self.priors, now=now)
+        found = (
+            replace(c, route=routes.route(self.region, view, view.slot_of(c.unit), resolved, answer.mode))
+            for c in answer.candidates
+        )
+        return replace(answer, candidates=tuple(found))
+
+    def _check_agencies(self, units: Sequence[Unit]) -> None:
+        layers = self.region.jurisdictions
+        if layers is None:
+            return
+        known = set(layers.agencies())
+        for unit in units:
+            if unit.agency not in known:
+                raise UnknownAgency(
+                    f"unit {unit.id}: agency {unit.agency!r} is on no loaded jurisdiction map; add it to the layer"
+                )

@@ -121,9 +121,9 @@ def _over_node(restriction: Restriction, node: int, streets: _Streets) -> dict[P
     into = {way: [e for e in streets.of_way[way] if streets.end[e] == node] for way in restriction.from_ways}
     onto = {way: [e for e in streets.of_way[way] if streets.start[e] == node] for way in restriction.to_ways}
     if not any(into.values()):
-        raise _NotJoined("no from way leads to the via node")
+        raise _NotJoined("no from way leads to the via node in a direction that is open")
     if not any(onto.values()):
-        raise _NotJoined("no to way can be entered at the via node")
+        raise _NotJoined("no to way can be entered at the via node in a direction that is open")
     turns: dict[Path, set[int]] = {}
     if restriction.from_ways == restriction.to_ways and restriction.kind == "no_u_turn":
         # A way back to itself: from either half of a way that passes through.
@@ -136,7 +136,7 @@ def _over_node(restriction: Restriction, node: int, streets: _Streets) -> dict[P
         named = {edge for halves in onto.values() for edge in halves}
         turns = {(edge,): set(named) for halves in into.values() for edge in halves}
     if not any(turns.values()):
-        raise _NotJoined("no to way can be entered at the via node")
+        raise _NotJoined("no to way can be entered at the via node in a direction that is open")
     return turns
 
 

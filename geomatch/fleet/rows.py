@@ -1,0 +1,136 @@
+"""What moves: the writer's own arrays, one column a unit in slot order. No reader ever sees them, only copies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from geomatch.model import Availability, Fix, Status
+from geomatch.quantities import Bools, Bytes, Floats, Ints, UnixTime
+from geomatch.road.snap import Snapped
+
+AnyArray = TypeVar("AnyArray", bound=npt.NDArray[np.generic])
+
+AVAILABILITY_CODES = {availability: code for code, availability in enumerate(Availability)}
+NUMBERS = 9
+"""fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m: the rows of `numbers`."""
+UNSAID = Status()
+"""The status of a unit that has not said any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moves:
+    """K fixes that were found to be news, and where they are on the road."""
+
+    slots: Ints
+    fixes: Sequence[Fix]
+    x: Floats
+    y: Floats
+    course_deg: Floats
+    speed_mps: Floats
+    accuracy_m: Floats
+    snapped: Snapped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """Rows as they were at one moment, read-only."""
+
+    numbers: Floats
+    """(NUMBERS, N)"""
+    edges: Ints
+    """(2, N) edge and other."""
+    outside: Bools
+    availability: Bytes
+    activity: tuple[str, ...]
+
+
+class Rows:
+    """Arrays of N units; a copy is kept until something it covers changes."""
+
+    def __init__(self, count: int) -> None:
+        self.numbers: Floats = np.full((NUMBERS, count), np.nan)
+        self.edges: Ints = np.full((2, count), -1, np.int32)
+        self.outside: Bools = np.zeros(count, np.bool_)
+        self.outside_time = [-math.inf] * count
+        self.availability: Bytes = np.zeros(count, np.uint8)
+        self.activity = [UNSAID.activity] * count
+        self.fixes: list[Fix | None] = [None] * count
+        self.statuses = [UNSAID] * count
+        self._copies: Copies | None = None
+        self._moved = self._restated = True
+
+    def regrouped(self, old_slots: Sequence[int]) -> Rows:
+        """New rows in another slot order; old slot -1 is a new unit, of which nothing is known."""
+        out = Rows(len(old_slots))
+        old = np.array(old_slots, np.intp)
+        new = np.flatnonzero(old >= 0)
+        old = old[new]
+        out.numbers[:, new] = self.numbers[:, old]
+        out.edges[:, new] = self.edges[:, old]
+        out.outside[new] = self.outside[old]
+        out.availability[new] = self.availability[old]
+        for slot, before in zip(new.tolist(), old.tolist(), strict=True):
+            out.outside_time[slot] = self.outside_time[before]
+            out.activity[slot] = self.activity[before]
+            out.fixes[slot] = self.fixes[before]
+            out.statuses[slot] = self.statuses[before]
+        return out
+
+    def move(self, moves: Moves) -> None:
+        """Takes fixes; the caller has seen to it that each is newer than what its slot holds."""
+        slots, fixes, road = moves.slots, moves.fixes, moves.snapped
+        self.numbers[:, slots] = (
+            [fix.time for fix in fixes], moves.x, moves.y, moves.course_deg, moves.speed_mps, moves.accuracy_m,
+            road.fraction, road.other_fraction, road.metres,
+        )  # fmt: skip
+        self.edges[:, slots] = (road.edge, road.other)
+        for slot, fix in zip(slots.tolist(), fixes, strict=True):
+            self.fixes[slot] = fix
+            self.outside[slot] = self.outside_time[slot] > fix.time
+        self._moved = True
+
+    def leave_map(self, slot: int, time: UnixTime) -> bool:
+        """A fix of that time lay outside the map. True when that is news; the place on the road stays as it was."""
+        if time <= self.outside_time[slot]:
+            return False
+        self.outside_time[slot] = time
+        fix = self.fixes[slot]
+        self.outside[slot] = fix is None or time > fix.time
+        self._moved = True
+        return True
+
+    def set_status(self, slot: int, status: Status) -> bool:
+        """False: it is older than the known one, or the same."""
+        known = self.statuses[slot]
+        if status.at < known.at or status == known:
+            return False
+        self.statuses[slot] = status
+        self.availability[slot] = AVAILABILITY_CODES[status.availability]
+        self.activity[slot] = status.activity
+        self._restated = True
+        return True
+
+    def copies(self) -> Copies:
+        """What a reader may hold on to. About 100 us at 10,000 units after a fix; what did not change is shared."""
+        last, moved, restated = self._copies, self._moved, self._restated
+        if last is None or moved or restated:
+            last = self._copies = Copies(
+                numbers=last.numbers if last and not moved else _fixed(self.numbers.copy()),
+                edges=last.edges if last and not moved else _fixed(self.edges.copy()),
+                outside=last.outside if last and not moved else _fixed(self.outside.copy()),
+                availability=last.availability if last and not restated else _fixed(self.availability.copy()),
+                activity=last.activity if last and not restated else tuple(self.activity),
+            )
+            self._moved = self._restated = False
+        return last
+
+
+def _fixed(values: AnyArray) -> AnyArray:
+    values.setflags(write=False)
+    return values

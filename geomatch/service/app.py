@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +73,12 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
             ranking = matcher.rank_units(
                 ask.stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
             )
-        return ranking_answer(ranking, leave_out=_LAZY - set(ask.include))
+        left_out = {Include.excluded, Include.beyond_k}.difference(ask.include)
+        if Include.excluded in ask.include:
+            ranking = replace(ranking, excluded=tuple(ranking.excluded))
+        if Include.beyond_k in ask.include:
+            ranking = replace(ranking, beyond_k=tuple(ranking.beyond_k))
+        return ranking_answer(ranking, leave_out=left_out)
 
     @router.post(
         "/v1/explanations",
@@ -190,16 +196,12 @@ def _health(matcher: "Matcher") -> APIRouter:
                 status="ready",
                 region=region.name,
                 region_hash=region.hash,
-                epoch=matcher.epoch,
                 units=len(matcher.fleet.view().units),
                 attribution=region.attribution,
             )
         )
 
     return router
-
-
-_LAZY = frozenset({"excluded", "beyond_k"})
 
 
 def _counted(results: list[FixResult]) -> FixResults:

@@ -132,8 +132,6 @@ class Readiness:
     region: str
     region_hash: str
     """Content hash: two services that show the same one answer the same."""
-    epoch: int
-    """Rises whenever a road is closed or opened again."""
     units: int
     attribution: str
     """Of the map: to be shown wherever an answer is."""

@@ -21,6 +21,7 @@ from geomatch.service.bodies import (
     Readiness,
     UnitList,
 )
+from geomatch.service.wire import adapter
 
 TYPES = (
     Explanation, ExplanationRequest, Fix, FixBatch, FixResults, FleetSnapshot, Health, Problem, Ranking,
@@ -108,7 +109,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     )
     # One mode for both directions: what is read and what is written is the same type, and has the same name.
     _, schemas = TypeAdapter.json_schemas(
-        [(kind, "validation", TypeAdapter(kind)) for kind in TYPES], ref_template="#/components/schemas/{model}"
+        [(kind, "validation", adapter(kind)) for kind in TYPES], ref_template="#/components/schemas/{model}"
     )
     definitions = schemas["$defs"]
     for lazy in ("excluded", "beyond_k"):

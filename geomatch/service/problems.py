@@ -53,6 +53,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.UnknownUnit: Kind(404, "unknown_unit", "No such unit"),
         errors.UnknownStop: Kind(404, "unknown_stop", "No such stop"),
         errors.ResyncRequired: Kind(409, "resync_required", "Send a whole snapshot"),
+        errors.LimitReached: Kind(409, "limit_reached", "An agreement's limit is reached"),
         errors.BadMap: Kind(422, "bad_map", "Map cannot be used"),
         errors.BadRegion: Kind(503, "bad_region", "Region cannot be used"),
         errors.BadInput: Kind(422, "bad_input", "Request is not valid"),

@@ -11,6 +11,10 @@ from fastapi import FastAPI
 from geomatch.errors import BadInput
 
 LONGEST_QUEUE = 2048
+OPEN_REFUSED = (
+    "other machines can reach this address and the API checks no keys: serve on 127.0.0.1 behind a proxy that checks"
+    " who asks, or say --allow-open where the network itself is closed"
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -28,10 +32,7 @@ def listen(host: str, port: int, *, open_to_all: bool = False) -> socket.socket:
     caller says that something in front of it checks who asks.
     """
     if not open_to_all and not is_loopback(host):
-        raise BadInput(
-            f"{host} can be reached from other machines and the API checks no keys: serve on 127.0.0.1 behind a proxy "
-            "that does, or say --allow-open where the network itself is closed"
-        )
+        raise BadInput(OPEN_REFUSED)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)

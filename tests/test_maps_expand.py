@@ -193,6 +193,24 @@ def test_a_bearing_is_read_beyond_the_kink_at_the_node():
     assert turn_s(expand(kinked), 1, 2, 3) == 0.0
 
 
+def test_parallel_streets_stay_two_and_a_loop_may_be_driven_round_and_back():
+    source = streets(LINE, {10: Street(nodes=(1, 2)), 20: Street(nodes=(1, 2)), 30: Street(nodes=(2, 3))})
+    corner = [source.geometry_lon[2] + 1e-3, source.geometry_lat[2] + 1e-3]
+    looped = replace(
+        source,
+        segment_to=np.array([1, 1, 1], np.int32),  # way 30 now starts and ends at node 2, by way of two corners
+        geometry_first=np.array([0, 2, 4, 8], np.int32),
+        geometry_lon=np.array([*source.geometry_lon[:5], corner[0], source.geometry_lon[5], source.geometry_lon[4]]),
+        geometry_lat=np.array([*source.geometry_lat[:5], corner[1], source.geometry_lat[5], source.geometry_lat[4]]),
+    )
+    network = expand(looped)
+    assert sorted(network.edge_way.tolist()) == [10, 10, 20, 20, 30, 30]
+    loop, back = np.flatnonzero(network.edge_way == 30).tolist()
+    assert (network.edge_twin[loop], network.edge_twin[back]) == (back, loop)
+    heads = network.arc_head[network.arc_first[loop] : network.arc_first[loop + 1]]
+    assert sorted(network.edge_way[heads].tolist()) == [10, 20, 30, 30]
+
+
 def test_edges_carry_names_and_points_in_driving_direction():
     network = expand(streets(LINE, {10: Street(nodes=(1, 2), name="Zufahrtsstraße"), 20: Street(nodes=(2, 3))}))
     assert network.name(edge(network, 1, 2)) == "Zufahrtsstraße"

@@ -115,6 +115,15 @@ def test_a_restriction_by_the_clock_holds_always_and_says_so():
     assert "taken to hold always (stated: Mo-Fr 07:00-09:00)" in source.report.restrictions_joined[1]
 
 
+def test_expanding_again_in_other_modes_tells_the_fate_of_that_time_only():
+    source = streets(CROSS, CROSS_WAYS, restrictions=(rule("no_left_turn"),))
+    waived = ModeSpeeds(obeys_turn_restrictions=False)
+    expand(source)
+    expand(source, modes=DrivingModes(routine=waived, urgent=waived, emergency=waived))
+    assert source.report.restrictions_joined == {}
+    assert source.report.restrictions_left_out == {1: "no driving mode has to obey it"}
+
+
 # A walk is a list of original edges. The oracle knows edges only as (way, from, to) and reads relations literally.
 
 

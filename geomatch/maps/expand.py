@@ -104,7 +104,8 @@ def _count(source: RoadSource, network: RoadNetwork) -> None:
     counts["edges_copied_for_restrictions"] = network.edges - originals
     counts["edges_on_islands"] = islands
     if islands > _MUCH_ON_ISLANDS * originals:
-        source.report.warnings.append(
+        warning = (
             f"{islands} of {originals} directed edges cannot reach the rest of the map or be reached from it;"
             " a clip edge cuts through roads, or ways do not share their nodes"
         )
+        source.report.warnings[:] = [*(w for w in source.report.warnings if w != warning), warning]

@@ -29,8 +29,8 @@ _Column = tuple[npt.NDArray[Any], Bools | None]
 def export(network: RoadNetwork, out: Path, *, attribution: str) -> None:
     """Writes layers edges, turns and about; edge_id is the edge's number in the network, nodes are the source's ids.
 
-    Lines run in driving direction, in EPSG:4326. A file already there is replaced when the new one is whole. Seconds
-    for a city: 100,000 edges are about 60 MB.
+    Lines run in driving direction, in EPSG:4326. A file already there is replaced when the new one is whole. A city
+    of 100,000 edges takes a few seconds and 35 MB.
     """
     part = out.with_name(f".{out.stem}.{os.getpid()}.part.gpkg")
     part.unlink(missing_ok=True)

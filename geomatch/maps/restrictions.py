@@ -48,16 +48,18 @@ def join_restrictions(source: RoadSource, edges: DirectedEdges, modes: DrivingMo
     An only_ restriction bans every other way on, the way back too; two of them for one approach allow either. A
     member way that passes through the via node, instead of ending there, leaves open which half is meant: left out.
     """
-    streets = _Streets(source, edges)
+    streets, report = _Streets(source, edges), source.report
     joined: list[_Joined] = []
     for restriction in source.restrictions:
         try:
             held = _Joined(restriction, _modes(restriction, modes), _turns(restriction, streets))
         except _NotJoined as reason:
-            source.report.restrictions_left_out[restriction.id] = str(reason)
+            report.restrictions_joined.pop(restriction.id, None)
+            report.restrictions_left_out[restriction.id] = str(reason)
         else:
             joined.append(held)
-            source.report.restrictions_joined[restriction.id] = _how(held)
+            report.restrictions_left_out.pop(restriction.id, None)
+            report.restrictions_joined[restriction.id] = _how(held)
     return _bans(joined, streets)
 
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from geomatch.maps.source import ReadReport
 from geomatch.maps.tags import Tags, access_value
 
-
 SIGNAL = "signals"
 SIGNAL_ON_FOOT = "signals at crossings on foot"
 

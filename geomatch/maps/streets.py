@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +125,7 @@ def _without_double_signals(spots: dict[int, Spot], cut: _Cut, report: ReadRepor
     east_m = math.radians(1.0) * EARTH_RADIUS_M * math.cos(math.radians(float(cut.lat.mean())))
     scale_m = (east_m, math.radians(1.0) * EARTH_RADIUS_M)
 
-    def at(nodes: list[int]) -> npt.NDArray[np.object_]:
+    def at(nodes: list[int]) -> Any:  # shapely types an array of points as a point
         point = first[np.searchsorted(ids, nodes)]
         return shapely.points(cut.lon[point] * scale_m[0], cut.lat[point] * scale_m[1])
 

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from streets import Street, grid, streets
 
+from geomatch.errors import BadInput
 from geomatch.maps.expand import expand
 from geomatch.maps.export import export
 from geomatch.maps.modes import DrivingModes, ModeSpeeds
@@ -111,6 +112,11 @@ def test_the_export_alone_gives_the_networks_own_times(network, exported, mode):
         found = nx.single_source_dijkstra_path_length(graph, edge)
         times = np.array([found.get(e, np.inf) for e in range(network.edges)])
         assert np.allclose(times * 1000.0, expected[edge])
+
+
+def test_a_folder_that_is_not_there_is_named(network, tmp_path):
+    with pytest.raises(BadInput, match="nowhere is no folder"):
+        export(network, tmp_path / "nowhere" / "x.gpkg", attribution="")
 
 
 def test_an_older_export_is_replaced_whole(network, tmp_path):

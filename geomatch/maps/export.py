@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geomatch.errors import BadInput
 from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Ints, Longs
 from geomatch.road.network import EdgeFlag, RoadClass, RoadNetwork
 
@@ -30,8 +31,10 @@ def export(network: RoadNetwork, out: Path, *, attribution: str) -> None:
     """Writes layers edges, turns and about; edge_id is the edge's number in the network, nodes are the source's ids.
 
     Lines run in driving direction, in EPSG:4326. A file already there is replaced when the new one is whole. A city
-    of 100,000 edges takes a few seconds and 35 MB.
+    of 100,000 edges takes a few seconds and 35 MB. Raises BadInput when `out` is in no folder.
     """
+    if not out.parent.is_dir():
+        raise BadInput(f"{out.parent} is no folder: make it first, or name another")
     part = out.with_name(f".{out.stem}.{os.getpid()}.part.gpkg")
     part.unlink(missing_ok=True)
     try:

@@ -1,0 +1,465 @@
+"""Compiled loops of the hierarchy: building it, weighing it, climbing it, and ranking with it. The GIL is released.
+
+Everything here speaks in ranks: states (directed edges) renumbered so that each comes after all below it in the
+elimination tree, and the whole subtree under r is the ranks lowest[r]..r. An arc of the hierarchy joins r to one of
+its ancestors; it is written down with r, by the ancestor's depth, nearest ancestor first. Times run from the END of
+one edge to the END of another: a step from e to f costs turn(e, f) + the whole of f.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from geomatch.road._kernels import NEVER, _offer, part_ms
+
+
+@njit(cache=True, nogil=True)
+def elimination_tree(first, neighbour, order, rank, parent, reached):
+    """Fills parent[rank] (-1: a root) of the given order (Liu 1986). `parent` and `reached` must be -1 everywhere."""
+    for r in range(len(order)):
+        v = order[r]
+        for i in range(first[v], first[v + 1]):
+            below = rank[neighbour[i]]
+            if below >= r:
+                continue
+            # Every step is shortened to r, so each is taken about once.
+            while reached[below] >= 0 and reached[below] != r:
+                following = reached[below]
+                reached[below] = r
+                below = following
+            if reached[below] < 0:
+                reached[below] = r
+                parent[below] = r
+
+
+@njit(cache=True, nogil=True)
+def postorder(parent, size, last, position):
+    """Fills position[r]: the tree's own order, subtrees in one piece, each root after all below it.
+
+    `size` must be 1 everywhere and ends as the size of each subtree; `last` is scratch.
+    """
+    n = len(parent)
+    fill_sizes(parent, size)
+    end = n - 1
+    for r in range(n - 1, -1, -1):
+        p = parent[r]
+        if p < 0:
+            position[r] = end
+            end -= size[r]
+        else:
+            position[r] = last[p]
+            last[p] -= size[r]
+        last[r] = position[r] - 1
+
+
+@njit(cache=True, nogil=True)
+def fill_depths(parent, depth):
+    """Fills depth[r]: how many ancestors r has. Parents have higher ranks."""
+    for r in range(len(parent) - 1, -1, -1):
+        depth[r] = depth[parent[r]] + 1 if parent[r] >= 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def fill_sizes(parent, size):
+    """Makes size[r], 1 everywhere, the size of r's subtree."""
+    for r in range(len(parent)):
+        if parent[r] >= 0:
+            size[parent[r]] += size[r]
+
+
+@njit(cache=True, nogil=True)
+def chordal_arcs(first, neighbour, order, rank, parent):
+    """(R + 1,) first arc and (U,) upper end of every arc, ascending: the graph with all shortcuts it will ever need.
+
+    The upper neighbours of r are its own in the graph and those of its children in the tree.
+    """
+    n = len(order)
+    child = np.full(n, -1, np.int32)
+    sibling = np.full(n, -1, np.int32)
+    seen = np.full(n, -1, np.int32)
+    up_first = np.zeros(n + 1, np.int32)
+    up_head = np.empty(4 * n + 16, np.int32)
+    count = 0
+    for r in range(n):
+        begin = count
+        seen[r] = r
+        most = first[order[r] + 1] - first[order[r]]
+        c = child[r]
+        while c >= 0:
+            most += up_first[c + 1] - up_first[c]
+            c = sibling[c]
+        if count + most > len(up_head):
+            grown = np.empty(2 * len(up_head) + most, np.int32)
+            grown[:count] = up_head[:count]
+            up_head = grown
+        for i in range(first[order[r]], first[order[r] + 1]):
+            w = rank[neighbour[i]]
+            if w > r and seen[w] != r:
+                seen[w] = r
+                up_head[count] = w
+                count += 1
+        c = child[r]
+        while c >= 0:
+            for x in range(up_first[c], up_first[c + 1]):
+                w = up_head[x]
+                if seen[w] != r:
+                    seen[w] = r
+                    up_head[count] = w
+                    count += 1
+            c = sibling[c]
+        up_head[begin:count].sort()
+        up_first[r + 1] = count
+        if parent[r] >= 0:
+            sibling[r] = child[parent[r]]
+            child[parent[r]] = r
+    return up_first, up_head[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def arcs_by_upper_end(parent, depth, up_first, up_depth, height):
+    """The arcs sorted by their upper end: (R + 1,) first, (U,) arc, (U,) rank of the lower end."""
+    above = np.empty(height, np.int32)
+    first = np.zeros(len(parent) + 1, np.int32)
+    arc = np.empty(len(up_depth), np.int32)
+    tail = np.empty(len(up_depth), np.int32)
+    fill = np.empty(len(parent), np.int32)
+    # First pass counts, second pass fills. Ranks descend depth first, so the last state met at a depth is the ancestor.
+    for filling in range(2):
+        if filling:
+            first[1:] = np.cumsum(first[1:])
+            fill[:] = first[:-1]
+        for r in range(len(parent) - 1, -1, -1):
+            above[depth[r]] = r
+            for x in range(up_first[r], up_first[r + 1]):
+                w = above[up_depth[x]]
+                if filling:
+                    arc[fill[w]] = x
+                    tail[fill[w]] = r
+                    fill[w] += 1
+                else:
+                    first[w + 1] += 1
+    return first, arc, tail
+
+
+@njit(cache=True, nogil=True)
+def place_turns(arc_first, arc_head, rank, depth, up_first, up_depth, turn_arc):
+    """Fills turn_arc[turn]: the arc of the hierarchy it belongs to; ~arc: driven downwards.
+
+    A turn back into its own edge belongs to no arc: it gets len(up_depth).
+    """
+    for e in range(len(rank)):
+        for a in range(arc_first[e], arc_first[e + 1]):
+            tail, head = rank[e], rank[arc_head[a]]
+            if tail == head:
+                turn_arc[a] = len(up_depth)
+                continue
+            low, high = min(tail, head), max(tail, head)
+            left, right = up_first[low], up_first[low + 1] - 1
+            while left < right:
+                middle = (left + right) >> 1
+                if up_depth[middle] > depth[high]:
+                    left = middle + 1
+                else:
+                    right = middle
+            turn_arc[a] = left if tail == low else ~left
+
+
+@njit(cache=True, nogil=True)
+def weigh_turns(arc_first, arc_head, arc_ms, edge_ms, rank, turn_arc, up_ms, down_ms, loop_ms):
+    """Fills the times before any shortcut: the best turn of each arc, each way; NEVER where there is none."""
+    up_ms[:] = NEVER
+    down_ms[:] = NEVER
+    loop_ms[:] = NEVER
+    for e in range(len(rank)):
+        for a in range(arc_first[e], arc_first[e + 1]):
+            ms = min(NEVER, np.int32(arc_ms[a] + edge_ms[arc_head[a]]))
+            x = turn_arc[a]
+            if x == len(up_ms):
+                loop_ms[rank[e]] = min(loop_ms[rank[e]], ms)
+            elif x >= 0:
+                up_ms[x] = min(up_ms[x], ms)
+            else:
+                down_ms[~x] = min(down_ms[~x], ms)
+
+
+@njit(cache=True, nogil=True)
+def _weigh(
+    r, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
+    up_ms, down_ms, row_up, row_down,
+):  # fmt: skip
+    """Fills row_up[d] and row_down[d] with the times of r's arcs by depth, from those of all below; returns r's loop.
+
+    A way from r down to v and up to w is a way from r to w: one triangle for each lower neighbour and arc above it.
+    """
+    for x in range(up_first[r], up_first[r + 1]):
+        row_up[up_depth[x]] = turn_up[x]
+        row_down[up_depth[x]] = turn_down[x]
+    loop = turn_loop[r]
+    for i in range(down_first[r], down_first[r + 1]):
+        x = down_arc[i]
+        to_v, from_v = down_ms[x], up_ms[x]
+        if to_v >= NEVER and from_v >= NEVER:
+            continue
+        loop = min(loop, np.int32(to_v + from_v))
+        for y in range(x + 1, up_first[down_tail[i] + 1]):
+            d = up_depth[y]
+            row_up[d] = min(row_up[d], np.int32(to_v + up_ms[y]))
+            row_down[d] = min(row_down[d], np.int32(down_ms[y] + from_v))
+    return min(loop, NEVER)
+
+
+@njit(cache=True, nogil=True)
+def customize(
+    depth, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
+    up_ms, down_ms, loop_ms, row_up, row_down,
+):  # fmt: skip
+    """Fills up_ms, down_ms: the least time between an arc's ends over its own turns and all that is below both.
+
+    And loop_ms[r]: the least way from r round to itself with nothing above r on it. O(triangles).
+    """
+    for r in range(len(depth)):
+        loop_ms[r] = _weigh(
+            r, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
+            up_ms, down_ms, row_up, row_down,
+        )  # fmt: skip
+        for x in range(up_first[r], up_first[r + 1]):
+            up_ms[x] = row_up[up_depth[x]]
+            down_ms[x] = row_down[up_depth[x]]
+
+
+@njit(cache=True, nogil=True)
+def recustomize(
+    parent, depth, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
+    up_ms, down_ms, loop_ms, dirty, row_up, row_down, above,
+):  # fmt: skip
+    """The same after some turns changed, starting at the ranks marked in `dirty`; clears it. Returns how many it did.
+
+    A changed arc (r, w) can only change the arcs of r's upper neighbours up to w.
+    """
+    done = 0
+    for r in range(len(depth)):
+        if not dirty[r]:
+            continue
+        dirty[r] = False
+        done += 1
+        loop_ms[r] = _weigh(
+            r, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
+            up_ms, down_ms, row_up, row_down,
+        )  # fmt: skip
+        changed = up_first[r]
+        for x in range(up_first[r], up_first[r + 1]):
+            d = up_depth[x]
+            if row_up[d] != up_ms[x] or row_down[d] != down_ms[x]:
+                up_ms[x] = row_up[d]
+                down_ms[x] = row_down[d]
+                changed = x + 1
+        if changed > up_first[r]:
+            a = r
+            while a >= 0:
+                above[depth[a]] = a
+                a = parent[a]
+            for x in range(up_first[r], changed):
+                dirty[above[up_depth[x]]] = True
+    return done
+
+
+@njit(cache=True, nogil=True)
+def climb(r, parent, depth, up_first, up_depth, arc_ms, row):
+    """Fills row[d]: the least time between r and its ancestor at depth d, driving upwards only; row[depth[r]] is 0.
+
+    With up_ms: from r to the ancestor; with down_ms: from the ancestor to r. The least sum of one of each over common
+    ancestors is the true time between two states. O(arcs of r's ancestors).
+    """
+    d = depth[r]
+    row[:d] = NEVER
+    row[d] = 0
+    while r >= 0:
+        so_far = row[d]
+        if so_far < NEVER:
+            for x in range(up_first[r], up_first[r + 1]):
+                through = np.int32(so_far + arc_ms[x])
+                row[up_depth[x]] = min(row[up_depth[x]], through)
+        r = parent[r]
+        d -= 1
+
+
+@njit(cache=True, nogil=True)
+def label(r, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following):
+    """The row of `rows` that holds r's label: found, or climbed into the oldest row. `following[0]` is that row."""
+    at = row_of[r]
+    if at >= 0:
+        return at
+    at = following[0]
+    following[0] = at + 1 if at + 1 < len(rows) else 0
+    if rank_in[at] >= 0:
+        row_of[rank_in[at]] = -1
+    climb(r, parent, depth, up_first, up_depth, arc_ms, rows[at])
+    row_of[r] = at
+    rank_in[at] = r
+    return at
+
+
+@njit(cache=True, nogil=True)
+def warm(edges, rank, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following):
+    """Makes the labels of `edges` that are missing."""
+    for i in range(len(edges)):
+        label(rank[edges[i]], parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following)
+
+
+@njit(cache=True, nogil=True)
+def _meet(ranks, lowest, depth, r):
+    """Depth of the lowest common ancestor of r and the rank whose ancestors by depth are `ranks`; -1: none.
+
+    Subtrees are pieces of the order, so an ancestor of the one is above r when r lies in its piece.
+    """
+    low, high = -1, depth
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if lowest[middle] <= r <= ranks[middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@njit(cache=True, nogil=True)
+def _least_sum(a, b, count):
+    """min(a[:count] + b[:count]), NEVER at most: one vector loop, since two NEVERs fit an int32."""
+    least = NEVER
+    for d in range(count):
+        least = min(least, np.int32(a[d] + b[d]))
+    return least
+
+
+@njit(cache=True, nogil=True)
+def label_targets(
+    target_edge, rank, parent, depth, up_first, up_depth, down_ms, size,
+    rows, row_of, rank_in, following,
+    target_row, above, lowest,
+):  # fmt: skip
+    """Fills for each target its label (times TO it), its ancestors by depth, and the lowest rank below each."""
+    for i in range(len(target_edge)):
+        r = rank[target_edge[i]]
+        d = depth[r]
+        at = label(r, parent, depth, up_first, up_depth, down_ms, rows, row_of, rank_in, following)
+        target_row[i, : d + 1] = rows[at, : d + 1]
+        while r >= 0:
+            above[i, d] = r
+            lowest[i, d] = r - size[r] + 1
+            r = parent[r]
+            d -= 1
+
+
+@njit(cache=True, nogil=True)
+def _bound_ms(away2_m2, ms_per_m):
+    """Least time for a straight line in single precision, which is off by centimetres: a decimetre is taken off."""
+    return np.int32(min(max(np.sqrt(np.float64(away2_m2)) - 0.1, 0.0) * ms_per_m, NEVER))
+
+
+@njit(cache=True, nogil=True)
+def soonest(
+    rank, parent, depth, up_first, up_depth, up_ms, loop_ms,
+    edge_ms, edge_start, edge_end, ms_per_m,
+    target_edge, target_fraction, target_row, above, lowest,
+    place_edge, place_fraction, delay_ms, k,
+    rows, row_of, rank_in, following,
+    near_m2, near_row, away_m2, best_ms, best_side, in_top, top_ms, top_row,
+):  # fmt: skip
+    """The k soonest units by (delay + travel, row), exactly: what `_kernels.ball` answers.
+
+    No way leads farther than a metre in ms_per_m, so the straight line is a lower bound; the len(near_row) nearest
+    units are evaluated first, then whoever may still be sooner than the k-th. Fills away_m2 (square metres; -1:
+    evaluated, inf: has no place), best_ms, best_side, top_ms, top_row.
+    Returns (found, frontier, evaluated): who was not evaluated needs at least delay + frontier.
+    """
+    count = len(delay_ms)
+    targets = 0
+    target = np.empty(len(target_edge), np.int32)
+    part = np.empty(len(target_edge), np.int32)
+    for i in range(len(target_edge)):
+        if edge_ms[target_edge[i]] < NEVER:
+            target[targets] = i
+            part[targets] = part_ms(edge_ms[target_edge[i]], target_fraction[i])
+            targets += 1
+    least_delay = NEVER
+    near = 0
+    for row in range(count):
+        best_ms[row] = NEVER
+        best_side[row] = -1
+        in_top[row] = False
+        least_delay = min(least_delay, delay_ms[row])
+        least = np.float32(np.inf)
+        for side in range(2):
+            e = place_edge[row, side]
+            if e < 0:
+                continue
+            for j in range(targets):
+                t = target_edge[target[j]]
+                dx = edge_end[e, 0] - edge_start[t, 0]
+                dy = edge_end[e, 1] - edge_start[t, 1]
+                # Along the target edge itself there is no way from its end to its start to drive.
+                away = dx * dx + dy * dy if e != t else np.float32(0.0)
+                least = min(least, away)
+        away_m2[row] = least
+        if near < len(near_row):
+            at = near
+            near += 1
+        elif near > 0 and least < near_m2[near - 1]:
+            at = near - 1
+        else:
+            continue
+        while at > 0 and near_m2[at - 1] > least:
+            near_m2[at] = near_m2[at - 1]
+            near_row[at] = near_row[at - 1]
+            at -= 1
+        near_m2[at] = least
+        near_row[at] = row
+    found = 0
+    evaluated = 0
+    enough_m2 = np.float32(np.inf)
+    nearest_left_m2 = np.float32(np.inf)
+    for turn in range(near + count):
+        row = near_row[turn] if turn < near else turn - near
+        if away_m2[row] < 0.0:
+            continue
+        if away_m2[row] >= enough_m2:
+            nearest_left_m2 = min(nearest_left_m2, away_m2[row])
+            continue
+        away_m2[row] = -1.0
+        evaluated += 1
+        for side in range(2):
+            e = place_edge[row, side]
+            if e < 0 or edge_ms[e] >= NEVER:
+                continue
+            r = rank[e]
+            rest = np.int32(edge_ms[e] - part_ms(edge_ms[e], place_fraction[row, side]))
+            at = label(r, parent, depth, up_first, up_depth, up_ms, rows, row_of, rank_in, following)
+            for j in range(targets):
+                i = target[j]
+                t = target_edge[i]
+                straight = 0
+                if t != e:
+                    common = _meet(above[i], lowest[i], depth[rank[t]], r) + 1
+                    travel = _least_sum(rows[at], target_row[i], common)
+                elif place_fraction[row, side] <= target_fraction[i]:
+                    travel = np.int32(0)
+                    straight = 2
+                else:
+                    # Ahead of the stop on its own edge: once round, above this edge or below it.
+                    travel = min(loop_ms[r], _least_sum(rows[at], target_row[i], depth[r]))
+                if travel >= NEVER:
+                    continue
+                # The label ends at the far end of t, and a unit starts with the rest of its edge.
+                total = np.int32(delay_ms[row] + rest + (travel - edge_ms[t]) + part[j])
+                if total < best_ms[row]:
+                    best_ms[row] = total
+                    best_side[row] = side + straight
+        if best_ms[row] < NEVER and k > 0:
+            found = _offer(best_ms[row], row, in_top, top_ms, top_row, found, k)
+            if found == k:
+                # Two milliseconds more, so that whoever is left out is later than the k-th for certain.
+                enough_m = (top_ms[k - 1] - least_delay + 2) / ms_per_m + 0.1 if ms_per_m > 0.0 else np.inf
+                enough_m2 = np.float32(enough_m * enough_m)
+    frontier = _bound_ms(nearest_left_m2, ms_per_m) if nearest_left_m2 < np.inf else NEVER
+    return found, frontier, evaluated

@@ -1,0 +1,136 @@
+"""The k soonest by merging labels: the fast exact path, which gives the same answer as the ball search.
+
+A label is a state's row of times to (or from) each of its ancestors in the hierarchy; a time between two states is the
+least sum over the ancestors they share. Labels are made when first asked for, for the edges units and stops stand on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from geomatch.quantities import NEVER_MS, DrivingMode, Floats, Ints, Longs
+from geomatch.road import _hierarchy_kernels as kernels
+from geomatch.road.hierarchy import Hierarchy, Weights
+from geomatch.road.network import RoadNetwork
+from geomatch.road.travel_time import Places, Soonest, Targets
+
+
+class Labels:
+    """Labels of one direction of one Weights, the oldest given up first. Not for two threads at a time."""
+
+    def __init__(self, hierarchy: Hierarchy, arc_ms: Ints, rows: int) -> None:
+        self._hierarchy = hierarchy
+        self._arc_ms = arc_ms
+        # Whole cache lines; memory is only used up once a row is filled.
+        self._rows = np.empty((rows, -(-hierarchy.height // 16) * 16), np.int32)
+        self._row_of = np.full(len(hierarchy.rank), -1, np.int32)
+        self._rank_in = np.full(rows, -1, np.int32)
+        self._following = np.zeros(1, np.int64)
+
+    @property
+    def climbing(self) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
+        """What a kernel needs to climb: the tree and its arcs with their times."""
+        h = self._hierarchy
+        return h.rank, h.parent, h.depth, h.up_first, h.up_depth, self._arc_ms
+
+    @property
+    def held(self) -> tuple[Ints, Ints, Ints, Longs]:
+        """What a kernel needs to find a label, or to put one in."""
+        return self._rows, self._row_of, self._rank_in, self._following
+
+
+class HierarchyEngine:
+    """Exact times by road at one epoch. Another epoch is another engine: no answer can mix two.
+
+    Shared by all threads; those that ask in the same mode take turns, for tens of microseconds each.
+    """
+
+    def __init__(self, network: RoadNetwork, weights: Sequence[Weights], *, labels: int = 16_384) -> None:
+        """`weights` has one of each mode, in the order of DrivingMode; `labels` is how many each mode may keep."""
+        self.network = network
+        self.weights = tuple(weights)
+        self._modes = tuple(_Mode(network, w, mode.row, labels) for mode, w in zip(DrivingMode, weights, strict=True))
+
+    @classmethod
+    def of(cls, network: RoadNetwork, hierarchy: Hierarchy, *, labels: int = 16_384) -> HierarchyEngine:
+        return cls(network, [Weights.of(hierarchy, network, mode.row) for mode in DrivingMode], labels=labels)
+
+    def after(self, network: RoadNetwork) -> HierarchyEngine:
+        """The same roads with other times, as after a closure: exact at once, its labels still to be made."""
+        weights = [w.after(network, mode.row) for mode, w in zip(DrivingMode, self.weights, strict=True)]
+        return HierarchyEngine(network, weights, labels=self._modes[0].capacity)
+
+    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, mode: DrivingMode) -> Soonest:
+        """As TravelTimes.k_soonest, with the same rows and totals."""
+        return self._modes[mode.row].k_soonest(targets, places, delay_ms, k)
+
+    def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
+        """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
+        delay_ms = np.zeros(len(places.edge), np.int32)
+        out = np.empty((len(stops), len(delay_ms)), np.int32)
+        for row, targets in enumerate(stops):
+            out[row] = self.k_soonest(targets, places, delay_ms, len(delay_ms), mode).evaluated_ms
+        return out
+
+    def warm(self, edges: Ints, mode: DrivingMode) -> None:
+        """Makes the labels of edges units stand on (-1 is passed over) before they are asked for: 5 us each."""
+        self._modes[mode.row].warm(edges)
+
+
+class _Mode:
+    """One driving mode of one engine: its weights, its labels and the lock that guards them."""
+
+    def __init__(self, network: RoadNetwork, weights: Weights, row: int, labels: int) -> None:
+        h = weights.hierarchy
+        self.capacity = labels
+        self._edge_ms = network.edge_ms[row]
+        self._loop_ms = weights.loop_ms
+        self._size = h.size
+        self._width = h.height
+        node_xy = np.stack([network.node_x, network.node_y], axis=1)
+        self._ms_per_m = _least_ms_per_m(self._edge_ms, node_xy[network.edge_to] - node_xy[network.edge_from])
+        # In single precision and side by side, so that a unit's bound costs one touch of memory.
+        self._start = node_xy[network.edge_from].astype(np.float32)
+        self._end = node_xy[network.edge_to].astype(np.float32)
+        self._from = Labels(h, weights.up_ms, labels)
+        self._to = Labels(h, weights.down_ms, max(64, labels // 64))
+        self._lock = threading.Lock()
+
+    def warm(self, edges: Ints) -> None:
+        with self._lock:
+            kernels.warm(edges[edges >= 0].ravel(), *self._from.climbing, *self._from.held)
+
+    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int) -> Soonest:
+        count = len(delay_ms)
+        k = min(k, count)
+        # Everyone is evaluated anyway when everyone is wanted: no need to know who is near.
+        near = 0 if k == count else min(count, max(16, 2 * k))
+        best, side, top_ms, top_row = np.empty((4, count), np.int32)
+        target_row, above, lowest = np.empty((3, len(targets.edge), self._width), np.int32)
+        with self._lock:
+            kernels.label_targets(
+                targets.edge, *self._to.climbing, self._size, *self._to.held, target_row, above, lowest
+            )
+            found, frontier, _ = kernels.soonest(
+                *self._from.climbing, self._loop_ms,
+                self._edge_ms, self._start, self._end, self._ms_per_m,
+                targets.edge, targets.fraction, target_row, above, lowest,
+                places.edge, places.fraction, delay_ms, k,
+                *self._from.held,
+                np.empty(near, np.float32), np.empty(near, np.int32), np.empty(count, np.float32),
+                best, side, np.empty(count, np.bool_), top_ms, top_row,
+            )  # fmt: skip
+        rows = top_row[:found]
+        return Soonest(
+            rows=rows, total_ms=top_ms[:found], side=side[rows] & 1, evaluated_ms=best, frontier_ms=int(frontier)
+        )
+
+
+def _least_ms_per_m(edge_ms: Ints, away: Floats) -> float:
+    """No edge takes less than this for each metre it leads away, so no way does. A hair below, for rounding."""
+    away_m = np.hypot(away[:, 0], away[:, 1])
+    moves = (away_m > 0.0) & (edge_ms < NEVER_MS)
+    return float(np.min(edge_ms[moves] / away_m[moves])) * (1.0 - 1e-5) if moves.any() else 0.0

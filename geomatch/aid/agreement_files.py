@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from geomatch.aid import clauses
-from geomatch.aid.agreements import Agreement, Agreements, Drawn
+from geomatch.aid.agreements import Agreement, Agreements
+from geomatch.aid.clauses import Drawn
 from geomatch.aid.windows import Window
 from geomatch.errors import BadInput, BadMap
 

@@ -22,6 +22,7 @@ from geomatch.aid.clauses import (
     Capabilities,
     Command,
     Disclosure,
+    Drawn,
     Effective,
     Geography,
     Handover,
@@ -124,26 +125,6 @@ _NEEDED = {
     Mode.coordinator: Needed.provider,
     Mode.prohibited: Needed.none,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """An area an agreement file draws itself, in WGS 84 degrees, longitude first; `area:NAME` refers to it."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
-
-    name: Text
-    polygon: tuple[tuple[tuple[float, float], ...], ...] = ()
-    """Rings as in GeoJSON: the outer one, then holes."""
-    line: tuple[tuple[float, float], ...] = ()
-
-    def __post_init__(self) -> None:
-        if bool(self.polygon) == bool(self.line):
-            raise BadInput("an area has either a polygon or a line")
-        if (self.line and len(self.line) < 2) or any(len(ring) < 4 or ring[0] != ring[-1] for ring in self.polygon):
-            raise BadInput("a line needs two points; a ring needs four, the last one the same as the first")
-        if any(not (-180 <= x <= 180 and -90 <= y <= 90) for ring in (*self.polygon, self.line) for x, y in ring):
-            raise BadInput("points are [longitude, latitude] in degrees")
 
 
 def in_force(versions: Iterable[Agreement], now: UnixTime) -> list[Agreement]:

@@ -334,3 +334,23 @@ class Signoff:
     agency: str
     signature: str
     """Ed25519, base64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """An area an agreement file draws itself, in WGS 84 degrees, longitude first; `area:NAME` refers to it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    name: Text
+    polygon: tuple[tuple[tuple[float, float], ...], ...] = ()
+    """Rings as in GeoJSON: the outer one, then holes."""
+    line: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.polygon) == bool(self.line):
+            raise BadInput("an area has either a polygon or a line")
+        if (self.line and len(self.line) < 2) or any(len(ring) < 4 or ring[0] != ring[-1] for ring in self.polygon):
+            raise BadInput("a line needs two points; a ring needs four, the last one the same as the first")
+        if any(not (-180 <= x <= 180 and -90 <= y <= 90) for ring in (*self.polygon, self.line) for x, y in ring):
+            raise BadInput("points are [longitude, latitude] in degrees")

@@ -1,0 +1,301 @@
+"""Who may go to a stop: decided for each grant to the stop's agency, then for each unit in one compiled pass.
+
+The gates of a grant are asked in the order prohibited, authority, geography, time, triggers, capability, limits, home
+cover, approval; the first that fails is the reason. Of several grants the most permissive wins, unless one prohibits;
+ties go to the newest version. An officer emergency may lift limits, windows and home cover, never a prohibition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import shapely
+
+from geomatch.aid import _kernels
+from geomatch.aid._kernels import GRANT, IDLE, LIMIT_OFF, NO_GRANT, OWN, PROHIBITION
+from geomatch.aid.agreements import Agreement
+from geomatch.aid.approval import Asked, standing
+from geomatch.aid.clauses import Mode
+from geomatch.aid.grants import RANK, Grants, Words, capability_words, grants_to
+from geomatch.aid.home_cover import Cover, Units, breached
+from geomatch.aid.places import Places
+from geomatch.aid.quotas import QuotaView, places_left
+from geomatch.aid.verdicts import Verdicts
+from geomatch.errors import BadInput
+from geomatch.model import Availability, Decision, Reason, Urgency
+from geomatch.quantities import XY, Bools, Bytes, Ints, UnixTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AidRequest:
+    """What is asked of the neighbours: for whose stop, where, when and how urgently."""
+
+    agency: str | None
+    """Whose stop it is; None: nobody's, so that no grant reaches it."""
+    at: XY
+    now: UnixTime
+    urgency: Urgency = Urgency.routine_backup
+    incident: str = ""
+    """Stop id: limits per incident are counted by it."""
+    apco_type: str | None = None
+    internal_type: str | None = None
+    priority: int | None = None
+    """EIDO's scale: 0 to 10, 10 is the highest."""
+    self_initiated: bool = False
+    """A unit offers itself, nobody asked."""
+    needs_full_powers: bool = False
+    """The visiting officer will have to act as the host's own, not only assist."""
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    """Agreement id -> the request made under it for this stop."""
+
+    def __post_init__(self) -> None:
+        if self.priority is not None and not 0 <= self.priority <= 10:
+            raise BadInput("priority must be between 0 and 10, and 10 is the highest (EIDO); map the CAD's own scale")
+        object.__setattr__(self, "asked", MappingProxyType(dict(self.asked)))
+
+
+class Eligibility:
+    """All agreements on one map, ready to be asked. Any thread may ask; what it keeps is only what it can work out."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self._grants: dict[str, tuple[int, Grants]] = {}
+        self._bound: dict[str, _Bound] = {}
+
+    def decide(self, request: AidRequest, units: Units, quotas: QuotaView | None = None) -> Verdicts:
+        """May each unit go? A dozen operations on the grants' columns, then one pass over the units.
+
+        With no agreement loaded at all, every unit may.
+        """
+        if not len(self.places.agreements):
+            return Verdicts.without_agreements(request, units)
+        grants = self._grants_to(request.agency or "", request.now)
+        bound = self._bind(request.agency or "", grants, units)
+        return _decided(request, self.places, grants, bound, units, quotas or _NOBODY_LENT)
+
+    def _grants_to(self, receiver: str, now: UnixTime) -> Grants:
+        era = self.places.era(now)
+        kept = self._grants.get(receiver)
+        if kept is None or kept[0] != era:
+            kept = (era, grants_to(receiver, self.places, now))
+            self._grants[receiver] = kept
+        return kept[1]
+
+    def _bind(self, receiver: str, grants: Grants, units: Units) -> _Bound:
+        bound = self._bound.get(receiver)
+        if (
+            bound is None
+            or bound.grants is not grants
+            or bound.agencies is not units.agencies
+            or bound.capabilities is not units.capabilities
+        ):
+            bound = _bind(receiver, grants, units)
+            self._bound[receiver] = bound
+        return bound
+
+
+_NOBODY_LENT = QuotaView()
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """A receiver's grants against the agencies and capabilities that a fleet has."""
+
+    grants: Grants
+    agencies: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    side: Ints
+    allowed: Words
+    any_allowed: Bools
+    denied: Words
+
+
+def _bind(receiver: str, grants: Grants, units: Units) -> _Bound:
+    provider = {agency: place for place, agency in enumerate(grants.providers)}
+    side = [OWN if agency == receiver else provider.get(agency, NO_GRANT) for agency in units.agencies]
+    allowed = [row.capabilities.allowed for row in grants.rows]
+    return _Bound(
+        grants=grants,
+        agencies=units.agencies,
+        capabilities=units.capabilities,
+        side=np.array(side, np.int32),
+        allowed=capability_words(allowed, units.capabilities),
+        any_allowed=np.array([bool(words) for words in allowed], bool),
+        denied=capability_words([row.capabilities.denied for row in grants.rows], units.capabilities),
+    )
+
+
+def _decided(
+    request: AidRequest, places: Places, grants: Grants, bound: _Bound, units: Units, quotas: QuotaView
+) -> Verdicts:
+    active, _ = grants.flags(request.now)
+    emergency = request.urgency == Urgency.officer_emergency
+    lifting = grants.lifts & emergency
+    cover = Cover.of(len(grants.providers), bound.side, units, quotas) if grants.shared or grants.covered else None
+    codes, lifted_rows = _codes(request, grants, quotas, cover, lifting)
+    rank, wait_ms = _approvals(request, grants, codes)
+    kind = np.full(len(grants), GRANT, np.uint8)
+    kind[grants.prohibits] = PROHIBITION
+    kind[~active | (grants.prohibits & (codes != 0))] = IDLE
+    # Within a provider: prohibitions, grants that let go by how freely, grants that fail at the latest gate first.
+    standing_of_row = np.where(codes == 0, rank, 300 - codes.astype(np.int32))
+    standing_of_row[kind == PROHIBITION] = 0
+    standing_of_row[kind == IDLE] = 1000
+    order = np.argsort(grants.provider_of * 1024 + standing_of_row, kind="stable").astype(np.int32)
+    extra_of, extra = _own_gates(request, places, grants, bound, units, quotas, kind, lifting)
+    home = _home(grants, cover, lifting)
+    n = len(units.units)
+    out_code, out_row, out_wait_ms = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    _kernels.judge_units(
+        units.agency, units.capability_bits, units.officers, units.availability,
+        bound.side, grants.first, order, kind, codes,
+        grants.gates, bound.allowed, bound.any_allowed, bound.denied, grants.min_officers,
+        grants.counts_as_cover, *home, extra_of, extra, wait_ms,
+        Reason.prohibited.code, Reason.no_agreement.code, Reason.capability_denied.code, Reason.home_cover.code,
+        out_code, out_row, out_wait_ms,
+    )  # fmt: skip
+    return Verdicts(
+        codes=out_code,
+        row=out_row,
+        request_ms=out_wait_ms,
+        request=request,
+        units=units,
+        quotas=quotas,
+        places=places,
+        grants=grants,
+        cover=cover,
+        lifted_rows=lifted_rows,
+    )
+
+
+def _codes(
+    request: AidRequest, grants: Grants, quotas: QuotaView, cover: Cover | None, lifting: Bools
+) -> tuple[Bytes, dict[int, tuple[str, ...]]]:
+    """The first gate that fails for each row as a whole, 0: none; and what an emergency lifted of which row.
+
+    Written from the last gate to the first, so that an earlier one overwrites a later one.
+    """
+    codes = np.zeros(len(grants), np.uint8)
+    lifted: dict[int, tuple[str, ...]] = {}
+    _, is_open = grants.flags(request.now)
+    for row, full in _full(request, grants, quotas, cover).items():
+        if lifting[row]:
+            lifted[row] = full
+        else:
+            codes[row] = Reason.limit_reached.code
+    codes[~_triggered(request, grants)] = Reason.not_triggered.code
+    codes[~(is_open | lifting)] = Reason.outside_hours.code
+    for row in np.flatnonzero(lifting & ~is_open).tolist():
+        lifted[row] = ("time", *lifted.get(row, ()))
+    codes[_outside(request.at, grants)] = Reason.outside_geography.code
+    powerless = grants.no_authority | grants.fails_powers
+    if request.needs_full_powers:
+        powerless = powerless | grants.assist_only
+    codes[powerless & ~grants.prohibits] = Reason.no_authority.code
+    beyond = grants.powers.rows[~grants.powers.holds(request.at)]
+    codes[beyond[~grants.prohibits[beyond]]] = Reason.no_authority.code
+    return codes, lifted
+
+
+def _triggered(request: AidRequest, grants: Grants) -> Bools:
+    holds: Bools = grants.urgency[tuple(Urgency).index(request.urgency)] & grants.typed_for(
+        request.apco_type, request.internal_type
+    )
+    holds &= grants.priority_min <= (LIMIT_OFF if request.priority is None else request.priority)
+    if request.self_initiated:
+        holds &= grants.self_initiated
+    return holds
+
+
+def _outside(at: XY, grants: Grants) -> Bools:
+    out = grants.fails_geography.copy()
+    out[grants.inside.rows[~grants.inside.holds(at)]] = True
+    out[grants.outside.rows[grants.outside.holds(at)]] = True
+    return out
+
+
+def _full(request: AidRequest, grants: Grants, quotas: QuotaView, cover: Cover | None) -> dict[int, tuple[str, ...]]:
+    """Rows with no place left, and which limits are reached."""
+    full = {}
+    for row in grants.limited.tolist():
+        one = grants.rows[row]
+        share = one.limits.max_share_on_duty is not None
+        if not share and one.id not in quotas.at_once:
+            continue  # no limit is below one unit
+        on_duty = cover.on_duty(int(grants.provider_of[row])) if share and cover is not None else None
+        reached = [
+            name for name, left in places_left(one, quotas, incident=request.incident, on_duty=on_duty) if left < 1
+        ]
+        if reached:
+            full[row] = tuple(reached)
+    return full
+
+
+def _approvals(request: AidRequest, grants: Grants, codes: Bytes) -> tuple[Ints, Ints]:
+    """Rank and wait of each row, with what was asked and answered for this stop; denials go into `codes`."""
+    if not request.asked:
+        return grants.rank, grants.wait_ms
+    rank, wait_ms = grants.rank.copy(), grants.wait_ms.copy()
+    for row, one in enumerate(grants.rows):
+        if (asked := request.asked.get(one.id)) is None:
+            continue
+        now = standing(one, asked, request.now)
+        wait_ms[row] = round(now.wait_s * 1000)
+        if now.decision is not Decision.ineligible:
+            rank[row] = RANK[now.decision]
+        elif codes[row] == 0:
+            codes[row] = Reason.approval_denied.code
+    return rank, wait_ms
+
+
+def _home(grants: Grants, cover: Cover | None, lifting: Bools) -> tuple[Ints, Ints, Ints, Ints]:
+    """Of each row: units that count as cover, how many must stay, and the same in officers."""
+    if cover is None:
+        off = np.zeros(len(grants), np.int32)
+        return off, off, off, off
+    counts = (grants.counts_as_cover[:, None] >> np.arange(len(Availability), dtype=np.uint8)) & 1
+    units = (cover.units[grants.provider_of] * counts).sum(1, dtype=np.int32)
+    officers = (cover.officers[grants.provider_of] * counts).sum(1, dtype=np.int32)
+    min_units = np.where(lifting, LIMIT_OFF, grants.min_units).astype(np.int32)
+    return units, min_units, officers, np.where(lifting, LIMIT_OFF, grants.min_home_officers).astype(np.int32)
+
+
+def _own_gates(
+    request: AidRequest,
+    places: Places,
+    grants: Grants,
+    bound: _Bound,
+    units: Units,
+    quotas: QuotaView,
+    kind: Bytes,
+    lifting: Bools,
+) -> tuple[Ints, Bytes]:
+    """Reason codes of the rows whose gates look at where a unit is, or at cover by beat or capability."""
+    extra_of = np.full(len(grants), -1, np.int32)
+    rows = [row for row in grants.own_gates.tolist() if kind[row] != IDLE]
+    extra = np.zeros((len(rows), len(units.units)), np.uint8)
+    for place, row in enumerate(rows):
+        extra_of[row] = place
+        one = grants.rows[row]
+        mine = np.flatnonzero(bound.side[units.agency] == grants.provider_of[row]).astype(np.int32)
+        if not lifting[row]:
+            extra[place, mine[breached(one, units, mine, quotas)]] = Reason.home_cover.code
+        if one.geography.provider_unit_in:
+            extra[place, mine[~_units_inside(one, places, units, mine, request.now)]] = Reason.outside_geography.code
+    return extra_of, extra
+
+
+def _units_inside(one: Agreement, places: Places, units: Units, mine: Ints, now: UnixTime) -> Bools:
+    """Which of the provider's units are where the grant wants them; a unit without a position is nowhere."""
+    points = shapely.points(units.x[mine], units.y[mine])
+    inside = np.zeros(len(mine), bool)
+    for name in one.geography.provider_unit_in:
+        around = places.resolve(name, one, now)
+        if around is None and one.mode == Mode.prohibited:  # what cannot be known forbids all the same
+            return np.ones(len(mine), bool)
+        for geometry, metres in around or ():
+            inside |= shapely.dwithin(geometry, points, metres)
+    return inside

@@ -1,0 +1,292 @@
+"""All grants to one receiver as arrays, one row a version, so that a request is a dozen operations on whole columns.
+
+Rows are by provider, then newest version first, then id: the order in which ties are broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geomatch.aid._kernels import ASKS_CAPABILITY, ASKS_COVER, ASKS_EXTRA, LIMIT_OFF
+from geomatch.aid.agreements import Agreement, in_force
+from geomatch.aid.approval import standing
+from geomatch.aid.clauses import Authority, Mode, Stage
+from geomatch.aid.places import Around, Places
+from geomatch.model import Availability, Decision, Urgency
+from geomatch.quantities import XY, Bools, Bytes, Ints, UnixTime
+
+Words = npt.NDArray[np.uint64]
+
+RANK = {Decision.eligible: 1, Decision.eligible_notify: 2, Decision.needs_approval: 3}
+"""More permissive is lower; 0 is left for prohibitions."""
+
+
+class Near:
+    """Clauses that ask whether a point is on or near some geometry, all answered by one call.
+
+    A clause is a row with alternatives; rows may occur in several clauses. Equal geometries at equal distances, such as
+    the receiver's own area in a hundred grants, are asked once.
+    """
+
+    def __init__(self, clauses: Iterable[tuple[int, Sequence[Around]]]) -> None:
+        number: dict[tuple[int, float], int] = {}
+        geometries: list[Around] = []
+        rows: list[int] = []
+        asked: list[int] = []
+        first: list[int] = []
+        for row, around in clauses:
+            if not around:
+                continue
+            rows.append(row)
+            first.append(len(asked))
+            for geometry, metres in around:
+                key = (id(geometry), metres)
+                if key not in number:
+                    number[key] = len(geometries)
+                    geometries.append((geometry, metres))
+                asked.append(number[key])
+        self.rows = np.array(rows, np.intp)
+        self._first = np.array(first, np.intp)
+        self._asked = np.array(asked, np.intp)
+        self._geometry = np.array([geometry for geometry, _ in geometries], dtype=object)
+        self._metres = np.array([metres for _, metres in geometries], np.float64)
+        shapely.prepare(self._geometry)
+
+    def holds(self, at: XY) -> Bools:
+        """For each of `rows`: is the point within one of its alternatives?"""
+        if not len(self.rows):
+            return np.zeros(0, bool)
+        point = shapely.points(at.x, at.y)
+        inside: Bools = shapely.dwithin(self._geometry, point, self._metres)  # type: ignore[call-overload]  # a ufunc
+        if len(self._asked) == len(self._first):
+            return inside[self._asked]
+        return np.logical_or.reduceat(inside[self._asked], self._first)
+
+
+@dataclass(frozen=True, eq=False)
+class Grants:
+    """See the module. Made for one era of the service areas; immutable."""
+
+    rows: tuple[Agreement, ...]
+    providers: tuple[str, ...]
+    first: Ints
+    """(P + 1,) provider -> its rows."""
+    provider_of: Ints
+    prohibits: Bools
+    no_authority: Bools
+    assist_only: Bools
+    urgency: Bools
+    """(urgency, row): does it hold for this urgency?"""
+    self_initiated: Bools
+    priority_min: Ints
+    lifts: Bools
+    """May an officer emergency lift its limits, windows and home cover?"""
+    typed: Bools
+    apco: dict[str, Bools]
+    internal: dict[str, Bools]
+    inside: Near
+    """Geography: each of these must hold."""
+    outside: Near
+    """None of these may."""
+    powers: Near
+    """Authority: each of these must hold."""
+    fails_geography: Bools
+    """Whatever the point: an area is not in force, or (of a grant) cannot be known."""
+    unknown_area: Bools
+    fails_powers: Bools
+    limited: Ints
+    """Rows with limits on places."""
+    shared: bool
+    covered: bool
+    """Has some row a share limit, or a home cover?"""
+    rank: Ints
+    wait_ms: Ints
+    max_eta_ms: Ints
+    min_officers: Ints
+    counts_as_cover: Bytes
+    min_units: Ints
+    min_home_officers: Ints
+    gates: Bytes
+    """Bits of the gates that look at the unit itself."""
+    own_gates: Ints
+    """Rows with gates that are worked out per unit: where the unit is, cover by beat or capability."""
+    _flags: dict[str, tuple[int, Bools, Bools]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def flags(self, now: UnixTime) -> tuple[Bools, Bools]:
+        """Which rows are in force, and which of them are in a window, now.
+
+        Worked out once a minute, as all times in agreements are whole minutes.
+        """
+        minute = int(now // 60)
+        kept = self._flags.get("now")
+        if kept is None or kept[0] != minute:
+            forced = {id(one) for one in in_force(self.rows, now)}
+            active = np.array([id(row) in forced for row in self.rows], bool)
+            kept = (minute, active, np.array([_open(row, now) for row in self.rows], bool))
+            self._flags["now"] = kept
+        return kept[1], kept[2]
+
+    def typed_for(self, apco: str | None, internal: str | None) -> Bools:
+        """Rows whose list of incident types is empty or has one of these."""
+        holds = ~self.typed
+        for word, table in ((apco, self.apco), (internal, self.internal)):
+            if word is not None and word in table:
+                holds = holds | table[word]
+        return holds
+
+
+def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
+    """Every version of every grant to the receiver that was signed off at some time; drafts stay out."""
+    rows = [one for one in places.agreements.to(receiver) if one.status != Stage.draft]
+    rows.sort(key=lambda one: (one.provider_agency, -one.version, one.id))
+    counts = [(provider, len(list(same))) for provider, same in groupby(rows, key=lambda one: one.provider_agency)]
+    standings = [standing(one, None, at) for one in rows]
+    prohibits = _mask(one.mode == Mode.prohibited for one in rows)
+    inside, outside, powers, unknown, nowhere, powerless = _geography(rows, places, at)
+    return Grants(
+        rows=tuple(rows),
+        providers=tuple(provider for provider, _ in counts),
+        first=np.cumsum([0, *(count for _, count in counts)], dtype=np.int32),
+        provider_of=np.repeat(np.arange(len(counts), dtype=np.int32), [count for _, count in counts]),
+        prohibits=prohibits,
+        no_authority=_mask(one.authority == Authority.none for one in rows),
+        assist_only=_mask(one.authority == Authority.assist_only for one in rows),
+        urgency=np.array([_mask(_for_urgency(one, urgency) for one in rows) for urgency in Urgency]),
+        self_initiated=_mask(one.triggers.self_initiated_ok for one in rows),
+        priority_min=_numbers(one.triggers.priority_min for one in rows),
+        lifts=_mask(one.triggers.officer_emergency_override for one in rows) & ~prohibits,
+        typed=_mask(bool(one.triggers.apco_types or one.triggers.internal_types) for one in rows),
+        apco=_by_word([one.triggers.apco_types for one in rows]),
+        internal=_by_word([one.triggers.internal_types for one in rows]),
+        inside=inside,
+        outside=outside,
+        powers=powers,
+        # What cannot be known lets nobody go and forbids all the same.
+        fails_geography=nowhere | (unknown & ~prohibits),
+        unknown_area=unknown,
+        fails_powers=powerless,
+        limited=np.flatnonzero(_mask(_has_places(one) for one in rows)).astype(np.int32),
+        shared=any(one.limits.max_share_on_duty is not None for one in rows),
+        covered=any(one.home_cover.min_units or one.home_cover.min_officers for one in rows),
+        rank=np.array([RANK.get(one.decision, 0) for one in standings], np.int32),
+        wait_ms=np.array([round(one.wait_s * 1000) for one in standings], np.int32),
+        max_eta_ms=_numbers(None if m is None else round(m * 1000) for m in (one.limits.max_eta_s for one in rows)),
+        min_officers=np.array([one.capabilities.min_officers_per_unit for one in rows], np.int32),
+        counts_as_cover=np.array([cover_bits(one) for one in rows], np.uint8),
+        min_units=_numbers(one.home_cover.min_units for one in rows),
+        min_home_officers=_numbers(one.home_cover.min_officers for one in rows),
+        gates=np.array([_gates(one) for one in rows], np.uint8),
+        own_gates=np.flatnonzero(_mask(_has_own_gates(one) for one in rows)).astype(np.int32),
+    )
+
+
+def _geography(rows: list[Agreement], places: Places, at: UnixTime) -> tuple[Near, Near, Near, Bools, Bools, Bools]:
+    inside: list[tuple[int, Sequence[Around]]] = []
+    outside: list[tuple[int, Sequence[Around]]] = []
+    powers: list[tuple[int, Sequence[Around]]] = []
+    unknown, nowhere, powerless = (np.zeros(len(rows), bool) for _ in range(3))
+    for row, one in enumerate(rows):
+        clauses = must_be_near(one, places, at)
+        unknown[row] = any(around is None for around in clauses)
+        nowhere[row] = any(around == [] for around in clauses)
+        inside += [(row, around) for around in clauses if around]
+        for name in one.geography.exclude:
+            around = places.resolve(name, one, at)
+            unknown[row] |= around is None
+            outside.append((row, around or []))
+        if one.authority_within is not None:
+            around = places.resolve(one.authority_within, one, at)
+            powerless[row] = not around
+            powers.append((row, around or []))
+    return Near(inside), Near(outside), Near(powers), unknown, nowhere, powerless
+
+
+def must_be_near(one: Agreement, places: Places, at: UnixTime) -> list[list[Around] | None]:
+    """Every geography clause about the stop; a stop must be near one alternative of each. None: cannot be known."""
+    clauses: list[list[Around] | None] = []
+    geography = one.geography
+    if geography.incident_in:
+        alternatives = [_around(name, geography.buffer_m, one, places, at) for name in geography.incident_in]
+        known = [around for around in alternatives if around is not None]
+        # A prohibition holds where it may hold: one area that cannot be known is enough.
+        doubtful = len(known) < len(alternatives) and one.mode == Mode.prohibited
+        clauses.append(None if doubtful or not known else [each for around in known for each in around])
+    if geography.max_from_boundary_m is not None:
+        clauses.append(_around("provider", geography.max_from_boundary_m, one, places, at))
+    if geography.corridor is not None:
+        clauses.append(_around(geography.corridor.along, geography.corridor.width_m, one, places, at))
+    return clauses
+
+
+def _around(name: str, metres: float, one: Agreement, places: Places, at: UnixTime) -> list[Around] | None:
+    resolved = places.resolve(name, one, at)
+    return None if resolved is None else [(geometry, own + metres) for geometry, own in resolved]
+
+
+def _open(one: Agreement, now: UnixTime) -> bool:
+    windows = one.time.windows
+    return (not windows or any(window.open_at(now) for window in windows)) and not any(
+        window.open_at(now) for window in one.time.blackout
+    )
+
+
+def _for_urgency(one: Agreement, urgency: Urgency) -> bool:
+    return not one.triggers.urgency or urgency in one.triggers.urgency
+
+
+def _has_places(one: Agreement) -> bool:
+    limits = one.limits
+    places = (limits.max_units_per_incident, limits.max_units_at_once, limits.max_share_on_duty)
+    return one.mode != Mode.prohibited and any(limit is not None for limit in places)
+
+
+def _gates(one: Agreement) -> int:
+    terms, cover = one.capabilities, one.home_cover
+    bits = ASKS_CAPABILITY if terms.allowed or terms.denied or terms.min_officers_per_unit else 0
+    bits |= ASKS_COVER if (cover.min_units or cover.min_officers) and one.mode != Mode.prohibited else 0
+    return bits | (ASKS_EXTRA if _has_own_gates(one) else 0)
+
+
+def _has_own_gates(one: Agreement) -> bool:
+    cover = one.home_cover.min_per_beat or one.home_cover.min_capability
+    return bool(one.geography.provider_unit_in or (cover and one.mode != Mode.prohibited))
+
+
+def cover_bits(one: Agreement) -> int:
+    """Bit a: units of availability a count as home cover."""
+    return sum(
+        1 << place for place, availability in enumerate(Availability) if availability in one.home_cover.count_statuses
+    )
+
+
+def _by_word(lists: list[tuple[str, ...]]) -> dict[str, Bools]:
+    return {word: _mask(word in words for words in lists) for word in {word for words in lists for word in words}}
+
+
+def _mask(values: Iterable[bool]) -> Bools:
+    return np.array(list(values), bool)
+
+
+def _numbers(values: Iterable[int | None]) -> Ints:
+    """Limits; LIMIT_OFF stands for None."""
+    return np.array([LIMIT_OFF if value is None else value for value in values], np.int32)
+
+
+def capability_words(rows: Sequence[Sequence[str]], known: Sequence[str]) -> Words:
+    """(row, word) masks over the capabilities that units have; a word no unit has sets no bit."""
+    bit = {word: place for place, word in enumerate(known)}
+    masks = np.zeros((len(rows), max(1, -(-len(known) // 64))), np.uint64)
+    for row, words in enumerate(rows):
+        for word in words:
+            if (place := bit.get(word)) is not None:
+                masks[row, place // 64] |= np.uint64(1) << np.uint64(place % 64)
+    return masks

@@ -265,7 +265,7 @@ class Place:
     edge: int
     """edge_id of the export."""
     offset_m: Metres
-    """Metres from the edge's start, along it."""
+    """Metres from the edge's start, along it, in whole millimetres."""
     road: str
     towards_deg: Degrees
     snap_m: Metres

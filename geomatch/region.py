@@ -68,7 +68,8 @@ class Region:
         try:
             network = _load(RoadNetwork, folder / ROADS, projection=projection)
             arcs = _load(ArcsByHead, folder / SEARCH)
-            snapper = _load(Snapper, folder / SNAP, projection=projection, x=network.geometry_x, y=network.geometry_y)
+            shared = {"x": network.geometry_x, "y": network.geometry_y, "edge_length_m": network.edge_length_m}
+            snapper = _load(Snapper, folder / SNAP, projection=projection, **shared)
             layers = folder / JURISDICTIONS
             jurisdictions = Jurisdictions.from_files(layers) if layers.is_dir() else None
             papers = sorted((folder / AGREEMENTS).glob("*.toml"))
@@ -131,7 +132,7 @@ def write_region(
     try:
         _save(network, building / ROADS)
         _save(ArcsByHead.of(network), building / SEARCH)
-        _save(Snapper.of(network), building / SNAP, leave_out=("x", "y"))
+        _save(Snapper.of(network), building / SNAP, leave_out=("x", "y", "edge_length_m"))
         if jurisdictions is not None:
             jurisdictions.to_files(building / JURISDICTIONS)
         for number, paper in enumerate(agreements):

@@ -95,6 +95,6 @@ def slow_travel_ms(network: RoadNetwork, targets: Targets, places: Places, row: 
             if np.isfinite(label[edge]):
                 best[n] = min(best[n], int(label[edge] // scale) + int(edge_ms[edge]) - gone)
             for t, fraction in zip(targets.edge, targets.fraction, strict=True):
-                if t == edge and places.fraction[n, side] <= fraction:
+                if t == edge and gone <= int(edge_ms[t] * fraction + 0.5):
                     best[n] = min(best[n], int(edge_ms[t] * fraction + 0.5) - gone)
     return best

@@ -66,7 +66,7 @@ def place_on(network: RoadNetwork, edge: int, fraction: float, snap_m: Metres) -
     """A place as others can check it."""
     return Place(
         edge=edge,
-        offset_m=round(fraction * float(network.edge_length_m[edge]), 6),
+        offset_m=round(fraction * float(network.edge_length_m[edge]), 3),
         road=network.name(edge),
         towards_deg=round(network.course_deg(edge, fraction), 1),
         snap_m=round(snap_m, 2),

@@ -120,12 +120,13 @@ def ball(
         if edge_ms[t] >= NEVER:
             continue
         part = part_ms(edge_ms[t], target_fraction[i])
-        # Straight along the target edge: only for a unit behind the stop. One ahead of it has to come round.
+        # Straight along the target edge: only for a unit behind the stop, or beside it to the millisecond. One ahead of
+        # it has to come round.
         place = first_place[t]
         while place >= 0:
             row = place >> 1
             gone = part_ms(edge_ms[t], place_fraction[row, place & 1])
-            if place_fraction[row, place & 1] <= target_fraction[i]:
+            if gone <= part:
                 total = np.int32(delay_ms[row] + part - gone)
                 if total < best_ms[row]:
                     best_ms[row] = total

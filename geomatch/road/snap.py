@@ -63,6 +63,7 @@ class Snapper:
     """(G, 2) edge along and edge against; -1 where none may be snapped to."""
     x: Floats
     y: Floats
+    edge_length_m: Floats
 
     @classmethod
     def of(cls, network: RoadNetwork) -> Snapper:
@@ -88,10 +89,14 @@ class Snapper:
             extent_xy=np.array([x.min(), y.min(), x.max(), y.max()]),
             cell_first=cell_first, cell_piece=cell_piece, piece_point=point, piece_geometry=owner[point],
             piece_course_deg=course, along_m=along, geometry_m=geometry_m, geometry_edge=geometry_edge, x=x, y=y,
+            edge_length_m=np.asarray(network.edge_length_m),
         )  # fmt: skip
 
     def snap(self, x: Floats, y: Floats, course_deg: Floats, speed_mps: Floats, accuracy_m: Floats) -> Snapped:
-        """Arrays of N in, NaN where not known. A course counts where the speed is unknown or at least MOVING_MPS."""
+        """Arrays of N in, NaN where not known. A course counts where the speed is unknown or at least MOVING_MPS.
+
+        Places are whole millimetres along their edges, so that what is printed of them is all there is to them.
+        """
         n = len(x)
         course = np.where(speed_mps < MOVING_MPS, np.nan, course_deg)
         out = Snapped(
@@ -105,6 +110,9 @@ class Snapper:
             self.along_m, self.geometry_m, self.geometry_edge, COURSE_SIGMA_DEG, POSITION_SIGMA_M,
             out.edge, out.fraction, out.other, out.other_fraction, out.metres,
         )  # fmt: skip
+        for edge, fraction in ((out.edge, out.fraction), (out.other, out.other_fraction)):
+            length_m = self.edge_length_m[edge]
+            fraction[:] = np.minimum(np.round(fraction * length_m, 3) / length_m, 1.0)
         return out
 
     def outside(self, x: Floats, y: Floats) -> Bools:

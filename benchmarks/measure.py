@@ -1,0 +1,40 @@
+"""What every benchmark shares: a child process with its time and peak memory, and a line about the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("GEOMATCH_SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
+
+
+def child(script: str, *args: str, environment: dict[str, str] | None = None) -> dict[str, float | str]:
+    """Runs Python code in a fresh process: wall seconds, processor seconds, peak MiB, and the last line it printed."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *args], stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}
+    )
+    out, _ = process.communicate()
+    wall_s = time.perf_counter() - start
+    if process.returncode:
+        raise SystemExit(f"a measured process failed with exit code {process.returncode}")
+    last = json.loads(out.decode().strip().splitlines()[-1])
+    return {"wall_s": round(wall_s, 3), **last}
+
+
+USAGE = """
+def usage(**answers):
+    import json, resource
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"cpu_s": round(used.ru_utime + used.ru_stime, 3), "peak_mib": round(used.ru_maxrss / 1024, 1), **answers}))
+"""
+
+
+def machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {platform.system()}"

@@ -72,7 +72,7 @@ def random_case(seed: int):
     # Three labels are fewer than any case needs: what is given up has to be made again.
     engine = HierarchyEngine.of(network, Hierarchy.of(network), labels=int(rng.choice([3, 1000])))
     places = random_places(network, rng, int(rng.integers(1, 60)))
-    return rng, engine, random_targets(network, rng), places
+    return rng, network, engine, random_targets(network, rng), places
 
 
 def closed(network: RoadNetwork, rng) -> RoadNetwork:
@@ -95,19 +95,19 @@ def found_totals(found):
 
 @given(seed=SEEDS, k=st.sampled_from([1, 2, 5, 20, 100]), mode=st.sampled_from(MODES))
 def test_the_k_soonest_are_dijkstras_to_the_millisecond_ties_by_row(seed: int, k: int, mode: DrivingMode):
-    rng, engine, targets, places = random_case(seed)
+    rng, network, engine, targets, places = random_case(seed)
     delay = rng.choice([0, 15_000, 45_000], len(places.edge)).astype(np.int32)
-    expected = expected_totals(engine.network, targets, places, delay, mode)
+    expected = expected_totals(network, targets, places, delay, mode)
     assert found_totals(engine.k_soonest(targets, places, delay, k, mode)) == expected[:k]
 
 
 @given(seed=SEEDS, k=st.sampled_from([1, 2, 5]), mode=st.sampled_from(MODES))
 @hypothesis_settings(max_examples=60)
 def test_whoever_was_not_evaluated_is_later_than_the_kth(seed: int, k: int, mode: DrivingMode):
-    rng, engine, targets, places = random_case(seed)
+    rng, network, engine, targets, places = random_case(seed)
     delay = rng.choice([0, 2_000, 5_000], len(places.edge)).astype(np.int32)
     found = engine.k_soonest(targets, places, delay, k, mode)
-    travel = slow_travel_ms(engine.network, targets, places, mode.row)
+    travel = slow_travel_ms(network, targets, places, mode.row)
     left_out = found.evaluated_ms >= NEVER_MS
     assert np.all(travel[left_out] >= min(found.frontier_ms, NEVER_MS))
     assert np.array_equal(found.evaluated_ms[~left_out], (delay + travel)[~left_out])
@@ -118,23 +118,23 @@ def test_whoever_was_not_evaluated_is_later_than_the_kth(seed: int, k: int, mode
 @given(seed=SEEDS, mode=st.sampled_from(MODES))
 @hypothesis_settings(max_examples=60)
 def test_the_side_a_unit_sets_off_from_gives_its_total(seed: int, mode: DrivingMode):
-    _, engine, targets, places = random_case(seed)
+    _, network, engine, targets, places = random_case(seed)
     delay = np.zeros(len(places.edge), np.int32)
     found = engine.k_soonest(targets, places, delay, 5, mode)
     for row, side, total in zip(found.rows, found.side, found.total_ms, strict=True):
         one = Places(edge=np.full((1, 2), -1, np.int32), fraction=np.zeros((1, 2)))
         one.edge[0, 0], one.fraction[0, 0] = places.edge[row, side], places.fraction[row, side]
-        assert slow_travel_ms(engine.network, targets, one, mode.row)[0] == total
+        assert slow_travel_ms(network, targets, one, mode.row)[0] == total
 
 
 @given(seed=SEEDS, mode=st.sampled_from(MODES))
 @hypothesis_settings(max_examples=40)
 def test_every_pair_of_stop_and_unit_has_dijkstras_time(seed: int, mode: DrivingMode):
-    rng, engine, _, places = random_case(seed)
-    stops = [random_targets(engine.network, rng) for _ in range(3)]
+    rng, network, engine, _, places = random_case(seed)
+    stops = [random_targets(network, rng) for _ in range(3)]
     matrix = engine.matrix(stops, places, mode)
     for row, targets in zip(matrix, stops, strict=True):
-        travel = slow_travel_ms(engine.network, targets, places, mode.row)
+        travel = slow_travel_ms(network, targets, places, mode.row)
         assert np.array_equal(row, np.where(np.isfinite(travel), travel, NEVER_MS))
 
 
@@ -182,11 +182,12 @@ def test_weights_after_a_closure_are_those_made_from_scratch(seed: int):
 @given(seed=SEEDS, mode=st.sampled_from(MODES))
 @hypothesis_settings(max_examples=60)
 def test_after_a_closure_no_answer_is_stale(seed: int, mode: DrivingMode):
-    rng, engine, targets, places = random_case(seed)
+    rng, network, engine, targets, places = random_case(seed)
     delay = np.zeros(len(places.edge), np.int32)
     before = engine.k_soonest(targets, places, delay, 5, mode)
-    later = engine.after(closed(engine.network, rng))
-    expected = expected_totals(later.network, targets, places, delay, mode)
+    network = closed(network, rng)
+    later = engine.after(network)
+    expected = expected_totals(network, targets, places, delay, mode)
     assert found_totals(later.k_soonest(targets, places, delay, 5, mode)) == expected[:5]
     assert found_totals(engine.k_soonest(targets, places, delay, 5, mode)) == found_totals(before)
 
@@ -204,9 +205,9 @@ def test_a_fleet_of_none_and_a_stop_on_a_closed_road_find_nobody():
 
 
 def test_threads_share_an_engine():
-    rng, engine, _, places = random_case(11)
-    engine = HierarchyEngine(engine.network, engine.weights, labels=5)
-    stops = [random_targets(engine.network, rng) for _ in range(200)]
+    rng, network, engine, _, places = random_case(11)
+    engine = HierarchyEngine.of(network, engine.weights[0].hierarchy, labels=5)
+    stops = [random_targets(network, rng) for _ in range(200)]
     delay = np.zeros(len(places.edge), np.int32)
 
     def ask(targets: Targets):

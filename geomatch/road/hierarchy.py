@@ -97,6 +97,8 @@ class Weights:
     """Times of one driving mode on every arc of a hierarchy. A value: changed times make new Weights."""
 
     hierarchy: Hierarchy
+    edge_ms: Ints
+    """(E,) by edge, as in the network: what they were made from."""
     up_ms: Ints
     """(U,) least time from an arc's lower end to its upper end over states below both."""
     down_ms: Ints
@@ -120,7 +122,7 @@ class Weights:
             *np.empty((2, hierarchy.height), np.int32),
         )  # fmt: skip
         return cls(
-            hierarchy=hierarchy, up_ms=up, down_ms=down, loop_ms=loop,
+            hierarchy=hierarchy, edge_ms=network.edge_ms[row], up_ms=up, down_ms=down, loop_ms=loop,
             turn_up_ms=turn[0], turn_down_ms=turn[1], turn_loop_ms=turn[2],
         )  # fmt: skip
 
@@ -138,7 +140,7 @@ class Weights:
             *np.empty((3, h.height), np.int32),
         )  # fmt: skip
         return Weights(
-            hierarchy=h, up_ms=up, down_ms=down, loop_ms=loop,
+            hierarchy=h, edge_ms=network.edge_ms[row], up_ms=up, down_ms=down, loop_ms=loop,
             turn_up_ms=turn[0], turn_down_ms=turn[1], turn_loop_ms=turn[2],
         )  # fmt: skip
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from geomatch.quantities import NEVER_MS, DrivingMode, Floats, Ints, Longs
 from geomatch.road import _hierarchy_kernels as kernels
@@ -42,26 +44,51 @@ class Labels:
         return self._rows, self._row_of, self._rank_in, self._following
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """Where the ends of every edge lie: no road is closed or slowed by it, so all epochs share it."""
+
+    start: npt.NDArray[np.float32]
+    """(E, 2) metres east and north; single precision and side by side, so that a bound costs one touch of memory."""
+    end: npt.NDArray[np.float32]
+    away_m: Floats
+    """(E,) in a straight line from start to end."""
+
+    @classmethod
+    def of(cls, network: RoadNetwork) -> Ground:
+        node_xy = np.stack([network.node_x, network.node_y], axis=1)
+        start, end = node_xy[network.edge_from], node_xy[network.edge_to]
+        away_m = np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1])
+        return cls(start=start.astype(np.float32), end=end.astype(np.float32), away_m=away_m)
+
+    def least_ms_per_m(self, edge_ms: Ints) -> float:
+        """No edge takes less than this for each metre it leads away, so no way does. A hair below, for rounding."""
+        moves = (self.away_m > 0.0) & (edge_ms < NEVER_MS)
+        return float(np.min(edge_ms[moves] / self.away_m[moves])) * (1.0 - 1e-5) if moves.any() else 0.0
+
+
 class HierarchyEngine:
     """Exact times by road at one epoch. Another epoch is another engine: no answer can mix two.
 
     Shared by all threads; those that ask in the same mode take turns, for tens of microseconds each.
     """
 
-    def __init__(self, network: RoadNetwork, weights: Sequence[Weights], *, labels: int = 16_384) -> None:
-        """`weights` has one of each mode, in the order of DrivingMode; `labels` is how many each mode may keep."""
-        self.network = network
+    def __init__(self, ground: Ground, weights: Sequence[Weights], labels: int) -> None:
+        """`weights` has one of each mode, in the order of DrivingMode."""
         self.weights = tuple(weights)
-        self._modes = tuple(_Mode(network, w, mode.row, labels) for mode, w in zip(DrivingMode, weights, strict=True))
+        self._ground = ground
+        self._labels = labels
+        self._modes = tuple(_Mode(ground, each, labels) for each in weights)
 
     @classmethod
     def of(cls, network: RoadNetwork, hierarchy: Hierarchy, *, labels: int = 16_384) -> HierarchyEngine:
-        return cls(network, [Weights.of(hierarchy, network, mode.row) for mode in DrivingMode], labels=labels)
+        """Weighs the hierarchy by the network's times: 0.1 s per 100,000 edges. Each mode keeps up to `labels`."""
+        return cls(Ground.of(network), [Weights.of(hierarchy, network, mode.row) for mode in DrivingMode], labels)
 
     def after(self, network: RoadNetwork) -> HierarchyEngine:
         """The same roads with other times, as after a closure: exact at once, its labels still to be made."""
         weights = [w.after(network, mode.row) for mode, w in zip(DrivingMode, self.weights, strict=True)]
-        return HierarchyEngine(network, weights, labels=self._modes[0].capacity)
+        return HierarchyEngine(self._ground, weights, self._labels)
 
     def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, mode: DrivingMode) -> Soonest:
         """As TravelTimes.k_soonest, with the same rows and totals."""
@@ -83,18 +110,14 @@ class HierarchyEngine:
 class _Mode:
     """One driving mode of one engine: its weights, its labels and the lock that guards them."""
 
-    def __init__(self, network: RoadNetwork, weights: Weights, row: int, labels: int) -> None:
+    def __init__(self, ground: Ground, weights: Weights, labels: int) -> None:
         h = weights.hierarchy
-        self.capacity = labels
-        self._edge_ms = network.edge_ms[row]
+        self._ground = ground
+        self._edge_ms = weights.edge_ms
+        self._ms_per_m = ground.least_ms_per_m(weights.edge_ms)
         self._loop_ms = weights.loop_ms
         self._size = h.size
         self._width = h.height
-        node_xy = np.stack([network.node_x, network.node_y], axis=1)
-        self._ms_per_m = _least_ms_per_m(self._edge_ms, node_xy[network.edge_to] - node_xy[network.edge_from])
-        # In single precision and side by side, so that a unit's bound costs one touch of memory.
-        self._start = node_xy[network.edge_from].astype(np.float32)
-        self._end = node_xy[network.edge_to].astype(np.float32)
         self._from = Labels(h, weights.up_ms, labels)
         self._to = Labels(h, weights.down_ms, max(64, labels // 64))
         self._lock = threading.Lock()
@@ -116,7 +139,7 @@ class _Mode:
             )
             found, frontier, _ = kernels.soonest(
                 *self._from.climbing, self._loop_ms,
-                self._edge_ms, self._start, self._end, self._ms_per_m,
+                self._edge_ms, self._ground.start, self._ground.end, self._ms_per_m,
                 targets.edge, targets.fraction, target_row, above, lowest,
                 places.edge, places.fraction, delay_ms, k,
                 *self._from.held,
@@ -127,10 +150,3 @@ class _Mode:
         return Soonest(
             rows=rows, total_ms=top_ms[:found], side=side[rows] & 1, evaluated_ms=best, frontier_ms=int(frontier)
         )
-
-
-def _least_ms_per_m(edge_ms: Ints, away: Floats) -> float:
-    """No edge takes less than this for each metre it leads away, so no way does. A hair below, for rounding."""
-    away_m = np.hypot(away[:, 0], away[:, 1])
-    moves = (away_m > 0.0) & (edge_ms < NEVER_MS)
-    return float(np.min(edge_ms[moves] / away_m[moves])) * (1.0 - 1e-5) if moves.any() else 0.0

@@ -8,8 +8,9 @@ import threading
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from networks import random_network
 
 from geomatch.errors import BadInput, ResyncRequired, UnknownUnit
 from geomatch.fleet import positions as positions_module
@@ -19,7 +20,7 @@ from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
 from geomatch.model import Availability, Fix, FixOutcome, Status, Unit, UnitState
 from geomatch.quantities import XY, LonLat, Projection
-from geomatch.road.snap import Snapped
+from geomatch.road.snap import Snapped, Snapper
 
 CENTRE = LonLat(lon=-74.0, lat=40.7)
 EXTENT_M = 20_000.0
@@ -159,8 +160,12 @@ def test_a_unit_whose_fix_is_outside_the_map_keeps_its_older_one_and_shows_it():
     view = fleet.view()
     assert (view.fix_time[0], view.x[0], view.edge[0]) == (10.0, before.x[0], before.edge[0])
     assert (list(before.outside), list(view.outside)) == ([False], [True])
+    fleet.register(units("u0"))
+    assert list(fleet.view().outside) == [False, True]
+    fleet.update([fix("u1", 10.5, 300.0)])
+    assert list(fleet.view().outside) == [False, True]
     fleet.update([fix("u1", 12.0, 300.0)])
-    assert list(fleet.view().outside) == [False]
+    assert list(fleet.view().outside) == [False, False]
 
 
 @pytest.mark.parametrize("far", [(0.0, 90.0), (0.0, -90.0), (106.0, -40.7), (16.0, 0.0), (40.7, -74.0), (180.0, 0.0)])
@@ -193,6 +198,31 @@ def test_the_order_and_the_batches_of_a_feed_do_not_matter(sent, rng):
         slot = view.slot_of(unit)
         assert view.fix_time[slot] == newest.time if newest else np.isnan(view.fix_time[slot])
         assert view.outside[slot] == (bool(ours) and max(e.time for e in ours) not in inside)
+    again = fleet.update(fixes)
+    assert FixOutcome.applied not in {result.outcome for result in again}
+    assert fleet.view() is view
+
+
+def test_the_places_are_those_the_snapper_finds_one_by_one():
+    roads = Snapper.of(random_network(3))
+    rng = np.random.default_rng(3)
+    sent = []
+    for i in range(40):
+        course, speed = float(rng.uniform(0, 360)) if i % 3 else None, float(rng.uniform(0, 5)) if i % 2 else None
+        place = roads.projection.lonlat(XY(*rng.uniform(-100.0, 500.0, 2)))
+        sent.append(Fix(unit=f"u{i:02d}", time=1.0, at=place, course_deg=course, speed_mps=speed))
+    fleet = Fleet(roads)
+    fleet.register(units(*(each.unit for each in sent)))
+    rng.shuffle(sent)
+    assert set(outcomes(fleet.update(sent))) == {"applied"}
+    view = fleet.view()
+    for each in sent:
+        slot, xy = view.slot_of(each.unit), roads.projection.xy(each.at)
+        told = (np.array([np.nan if v is None else v]) for v in (each.course_deg, each.speed_mps, each.accuracy_m))
+        alone = roads.snap(np.array([xy.x]), np.array([xy.y]), *told)
+        assert (view.edge[slot], view.other[slot]) == (alone.edge[0], alone.other[0])
+        assert (view.fraction[slot], view.snap_m[slot]) == pytest.approx((alone.fraction[0], alone.metres[0]))
+        assert view.other_fraction[slot] == pytest.approx(alone.other_fraction[0])
 
 
 # --- who is there
@@ -271,6 +301,7 @@ def test_each_agency_has_its_own_age_at_which_a_fix_is_stale():
 
 
 @given(st.lists(st.frozensets(st.integers(0, 150), max_size=64), min_size=1, max_size=6), st.data())
+@example([frozenset(range(64))], None)
 def test_capability_bits_say_the_same_as_sets_of_words(having, data):
     fleet = Fleet(ROADS)
     fleet.register(
@@ -281,11 +312,14 @@ def test_capability_bits_say_the_same_as_sets_of_words(having, data):
     )
     view = fleet.view()
     assert len(view.capabilities) == len(frozenset().union(*having))
-    wanted = data.draw(st.frozensets(st.sampled_from(sorted(frozenset().union(*having)) or [0]), max_size=3))
+    words = sorted(frozenset().union(*having)) or [0]
+    wanted = data.draw(st.frozensets(st.sampled_from(words), max_size=3)) if data else frozenset(words)
     bits = view.bits([f"skill {word}" for word in wanted])
     can = [False] * len(having) if bits is None else list(((view.capability_bits & bits) == bits).all(axis=1))
     assert can == [wanted <= words for words in having]
     assert view.bits(["a word nobody has"]) is None
+    every = np.iinfo(np.uint64).max
+    assert not (view.capability_bits == every).all(axis=1).any()
     assert view.bits([]) is not None
 
 
@@ -373,8 +407,8 @@ def test_a_fleet_for_one_question_is_the_fleet_that_was_told_the_same():
 # --- what other systems say
 
 
-def state(unit: str, time: float, x: float = 0.0, *, agency: str = "hoboken.nj", **status) -> UnitState:
-    return UnitState(unit=Unit(id=unit, agency=agency), fix=fix(unit, time, x), status=Status(**status))
+def state(unit: str, time: float, x: float = 0.0, y: float = 0.0, *, agency: str = "hoboken.nj", **status):
+    return UnitState(unit=Unit(id=unit, agency=agency), fix=fix(unit, time, x, y), status=Status(**status))
 
 
 def test_after_a_snapshot_the_units_of_its_source_are_exactly_these():
@@ -389,6 +423,9 @@ def test_after_a_snapshot_the_units_of_its_source_are_exactly_these():
     assert fleet.state("u1").fix.time == 10.0
     fleet.replace([], source="cad", source_seq=3)
     assert [s.unit.id for s in fleet.states()] == ["n1"]
+    # Given up by one source, a unit may be another's.
+    fleet.replace([state("n1", 13.0), state("u1", 13.0)], source="newark", source_seq=2)
+    assert [s.unit.id for s in fleet.states()] == ["n1", "u1"]
 
 
 def test_a_snapshot_does_not_set_a_status_back():
@@ -471,24 +508,39 @@ def test_a_refused_delta_changes_nothing_and_may_be_sent_again_put_right(delta, 
 # --- where they are
 
 
-@pytest.mark.parametrize("replaced_at_most", [0.005, 1.0], ids=["loading anew", "delete and insert"])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_tree_agrees_with_a_scan_however_units_come_and_go(monkeypatch, seed, replaced_at_most):
+@pytest.mark.parametrize(
+    ("replaced_at_most", "noted_at_most", "seed"),
+    [(1.0, 10_000, 1), (1.0, 10_000, 2), (0.005, 10_000, 3), (1.0, 4, 4)],
+    ids=["delete and insert", "delete and insert 2", "many moved", "too many notes"],
+)
+def test_the_tree_agrees_with_a_scan_however_units_come_and_go(monkeypatch, replaced_at_most, noted_at_most, seed):
     monkeypatch.setattr(view_module, "TREE_PAYS_UNITS", 0)
     monkeypatch.setattr(positions_module, "REPLACED_AT_MOST", replaced_at_most)
+    monkeypatch.setattr(positions_module, "NOTED_AT_MOST", noted_at_most)
     rng = random.Random(seed)
     fleet, scan_view = Fleet(ROADS), None
     place: dict[str, tuple[float, float] | None] = {}
-    for time in range(1, 2_500):
+    for time in range(1, 1_500):
         do = rng.random()
         some = rng.choice(list(place)) if place else "none"
         if do < 0.08 or not place:
             unit = f"u{rng.randrange(400)}"
             fleet.register(units(unit))
             place.setdefault(unit, None)
-        elif do < 0.13:
+        elif do < 0.12:
             fleet.remove([some])
             del place[some]
+        elif do < 0.14:
+            # A snapshot of the next source takes one unit's place and brings another.
+            here = place.pop(some)
+            new = f"s{time}"
+            place[new] = here or (0.0, 0.0)
+            fleet.remove([some])
+            fleet.replace(
+                [state(new, float(time), *place[new], agency="weehawken.nj")], source=f"cad{time % 5}", source_seq=time
+            )
+            for gone in [unit for unit in place if unit != new and unit not in fleet.view().slots]:
+                del place[gone]
         else:
             # Mostly small moves inside a box, some far; in few places, so that many are equally far.
             x, y = place[some] or (0.0, 0.0)

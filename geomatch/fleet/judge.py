@@ -13,7 +13,6 @@ from geomatch.model import Fix, FixOutcome, FixResult
 from geomatch.quantities import Bools, Floats, Seconds, UnixTime
 from geomatch.road.snap import Snapper
 
-
 OUTSIDE_MAP = "too far from every road of the loaded map; another region, or longitude and latitude swapped?"
 
 

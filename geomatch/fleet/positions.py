@@ -24,8 +24,8 @@ MARGIN_M = 100.0
 """How far a unit may move before its box does: at 15 m/s and a fix a second, about one fix in ten touches the tree."""
 REPLACED_AT_MOST = 1 / 200
 """Of all boxes; beyond it the tree is loaded anew: 4 ms at 10,000 units, as much as 50 times delete and insert."""
-NOTES_AT_MOST = 10_000
-"""Of batches nobody asked about yet: then the tree is loaded anew, and memory stays bounded."""
+NOTED_AT_MOST = 50_000
+"""Unit ids noted while nobody asked; beyond it the tree is loaded anew when asked, and memory stays bounded."""
 LEAF = 20
 """Entries of a node. At 10,000 units delete and insert take 70 us with 20 and 600 us with rtree's own 100."""
 
@@ -41,6 +41,8 @@ class LivePositions:
     def __init__(self) -> None:
         self._asking = Lock()
         self._noted: deque[tuple[int, tuple[str, ...]]] = deque()
+        self._ids_noted = self._ids_taken = 0
+        """Since the beginning: the first is the writer's to raise, the second the asker's."""
         self._gap = -1
         """The last version whose moves were not noted: a tree older than it has to be loaded anew."""
         self._version = -1
@@ -52,9 +54,10 @@ class LivePositions:
 
     def note(self, version: int, unit_ids: tuple[str, ...]) -> None:
         """From `version` on, these units are elsewhere, gone or new. Called by the one writer, before it shows it."""
-        if self._tree is None or len(self._noted) >= NOTES_AT_MOST:
+        if self._tree is None or self._ids_noted - self._ids_taken + len(unit_ids) > NOTED_AT_MOST:
             self._gap = version
         else:
+            self._ids_noted += len(unit_ids)
             self._noted.append((version, unit_ids))
 
     def slots_in_box(self, view: FleetView, box: Box) -> Ints | None:
@@ -99,7 +102,9 @@ class LivePositions:
     def _take_notes(self, version: int) -> set[str]:
         touched: set[str] = set()
         while self._noted and self._noted[0][0] <= version:
-            touched.update(self._noted.popleft()[1])
+            unit_ids = self._noted.popleft()[1]
+            self._ids_taken += len(unit_ids)
+            touched.update(unit_ids)
         return touched
 
     def _replace(self, tree: Index, unit: str, at: XY | None) -> None:

@@ -35,7 +35,7 @@ class Roster:
     officers: Shorts
     on_foot: Bools
     capability_bits: Words
-    """(N, W), W at least 1."""
+    """(N, W), W large enough that no unit has every bit."""
     stale_after_s: Floats
 
     def __post_init__(self) -> None:
@@ -88,7 +88,8 @@ def _capability_bits(having: list[tuple[str, ...]]) -> tuple[tuple[str, ...], Wo
     """The sorted vocabulary and (N, W) bits. Units with the same tuple of words share the work."""
     distinct = {words: row for row, words in enumerate(dict.fromkeys(having))}
     vocabulary = tuple(sorted(set().union(*distinct)))
-    width = max(1, -(-len(vocabulary) // 64))
+    # One bit at least is left that no unit has: a mask of all ones then stands for a word nobody has.
+    width = len(vocabulary) // 64 + 1
     bit = {word: i for i, word in enumerate(vocabulary)}
     table = [word_bits(words, bit, width) for words in distinct]
     rows = np.fromiter((distinct[words] for words in having), np.intp, len(having))

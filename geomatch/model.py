@@ -10,15 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from geomatch.errors import BadInput
 from geomatch.quantities import Degrees, DrivingMode, LonLat, Metres, Seconds, UnixTime, checked_time
 
-STRICT: Mapping[str, Any] = MappingProxyType(
-    {"extra": "forbid", "allow_inf_nan": False, "use_attribute_docstrings": True}
-)
+# A plain dict, since pydantic takes any other mapping for one of its old config classes.
+STRICT: Mapping[str, Any] = {"extra": "forbid", "allow_inf_nan": False, "use_attribute_docstrings": True}
 """How JSON is read into these types: an unknown key or a NaN is refused, never dropped. The docstrings under the fields
 become the descriptions of the OpenAPI schema."""
 

@@ -1,0 +1,143 @@
+"""`geomatch build`, `check` and `export`: from a map to a region, and out again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from geomatch.cli.options import AsJson, RegionFolder
+
+
+class Side(StrEnum):
+    left = "left"
+    right = "right"
+
+
+def build(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A .osm.pbf, .osm, .osm.bz2 or .graphml file, or the name of a place."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="REGION", help="The folder to make or to replace.")],
+    jurisdictions: Annotated[
+        Path | None,
+        typer.Option("--jurisdictions", "-j", help="Service boundaries: .gpkg, .geojson, .shp, .gdb, .fgb."),
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Where the layer's field names differ from NENA's, .toml.")
+    ] = None,
+    crs: Annotated[
+        str | None, typer.Option("--crs", help="Of a layer that does not say its own, as EPSG:4326.")
+    ] = None,
+    agreements: Annotated[
+        list[Path] | None, typer.Option("--agreements", "-a", help="Mutual aid agreements, .toml; may be given again.")
+    ] = None,
+    drive_on: Annotated[
+        Side | None, typer.Option("--drive-on", help="Side of the road. Else: found from roundabouts and place.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a road map, and who is responsible where, into a region.
+
+    Done once, and again when the map changes; ranking then opens the region in milliseconds. The report says what
+    the map left open and was guessed, and what was left out.
+
+    \b
+      geomatch build hudson.osm.pbf -o hudson.region
+      geomatch build hudson.osm.pbf -o hudson.region --jurisdictions police.gpkg --agreements aid.toml
+      geomatch build "Hoboken, New Jersey" -o hoboken.region
+    """
+    from geomatch.maps.build import build as build_region
+
+    with _progress() as progress:
+        region = build_region(
+            source,
+            out,
+            jurisdictions=jurisdictions,
+            mapping=mapping,
+            crs=crs,
+            agreements=agreements or (),
+            drive_on=drive_on.value if drive_on else None,
+            progress=progress,
+        )
+    if as_json:
+        _print_json({"region": region.name, "hash": region.hash, "report": dict(region.report)})
+        return
+    from geomatch.cli.reports import print_build
+
+    print_build(region, out)
+
+
+def check(
+    subject: Annotated[Path, typer.Argument(metavar="REGION|LAYER", exists=True, help="A region, or a GIS file.")],
+    *,
+    findings_out: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="F.gpkg", help="The findings as features, for QGIS.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with a map, feature by feature. Exit status 1 where something is.
+
+    A region is checked for damage and its build's warnings; a layer of service boundaries against NENA-STA-006.3:
+    fields, ids, geometry, gaps, overlaps, dates.
+
+    \b
+      geomatch check hudson.region
+      geomatch check police.gpkg --output findings.gpkg
+    """
+    raise NotImplementedError
+
+
+def export(
+    region: RegionFolder,
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="F.gpkg", help="The GeoPackage to write.")],
+) -> None:
+    """Write a region's roads and turns as a GeoPackage.
+
+    It opens in QGIS, and anyone can verify a ranking with it: layer `edges` has a row per directed edge with its
+    travel times, layer `turns` every allowed turn with its cost.
+
+    \b
+      geomatch export hudson.region -o hudson.gpkg
+    """
+    from geomatch.maps.export import export as export_region
+    from geomatch.region import Region
+
+    opened = Region.open(region)
+    export_region(opened.network, out, attribution=opened.attribution)
+    sys.stderr.write(f"geomatch: wrote {out} ({opened.network.edges:,} edges). {opened.attribution}\n")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None] | None]:
+    """A bar a stage on stderr, where that is a terminal; else nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bars = Progress(
+        TextColumn("{task.description:<28}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
+    )
+    stages = {}
+
+    def advance(stage: str, fraction: float) -> None:
+        if stage not in stages:
+            stages[stage] = bars.add_task(stage, total=1.0)
+        bars.update(stages[stage], completed=fraction)
+
+    with bars:
+        yield advance
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")

@@ -1,0 +1,158 @@
+"""A ranking as a person wants to read it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from geomatch.quantities import format_time
+
+if TYPE_CHECKING:
+    from geomatch.model import Candidate, Excluded, Ranking, ResolvedStop, Verdict
+
+SHOWN_UNITS = 6
+"""Call signs named for each reason before "and 12 more"."""
+PIPE_COLUMNS = 120
+_POINTS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
+
+
+def console() -> Console:
+    """Stdout: as wide as the terminal, or 120 columns where there is none."""
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=PIPE_COLUMNS)
+
+
+def minutes(seconds: float) -> str:
+    """m:ss, rounded to the second."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def distance(metres: float) -> str:
+    return f"{round(metres, -1):.0f} m" if metres < 995 else f"{metres / 1000:.1f} km"
+
+
+def compass(course_deg: float) -> str:
+    return _POINTS[round(course_deg / 45) % 8]
+
+
+def print_ranking(ranking: Ranking, out: Console) -> None:
+    """Where, who, who not and why, and what is proven."""
+    out.print(f"[bold]Stop {escape(ranking.stop.id)}[/bold] {escape(where(ranking.resolved))}")
+    out.print(
+        f"{_spaced(ranking.stop.urgency)}, {ranking.mode} driving, "
+        f"{_counted(ranking.counts.get('units', 0), 'unit')} known, at {format_time(ranking.now)}\n"
+    )
+    if ranking.candidates:
+        out.print(candidates_table(ranking))
+    else:
+        out.print("[bold]No unit may go.[/bold]")
+    for line in _closing_lines(ranking):
+        out.print(line)
+
+
+def where(resolved: ResolvedStop) -> str:
+    """The roads it was put on, and whose stop it is, so that a wrong snap shows."""
+    roads = [
+        f"on {place.road or 'a road with no name'} heading {compass(place.towards_deg)}" for place in resolved.places
+    ]
+    snap = f", {resolved.places[0].snap_m:.0f} m from the position given" if resolved.places else ""
+    agency = f"; {resolved.agency}" if resolved.agency else ""
+    beat = f", {resolved.beat}" if resolved.beat else ""
+    notes = f" ({', '.join(_spaced(note) for note in resolved.notes)})" if resolved.notes else ""
+    return f"{' or '.join(roads)}{snap}{agency}{beat}{notes}"
+
+
+def candidates_table(ranking: Ranking) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "Unit", "Agency"):
+        table.add_column(name, no_wrap=name != "Agency", overflow="fold")
+    for name in ("ETA", "9 in 10 by", "By road", "Straight line"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("May it go?")
+    table.add_column("Remarks")
+    for rank, candidate in enumerate(ranking.candidates, start=1):
+        table.add_row(
+            str(rank),
+            escape(_called(candidate)),
+            escape(candidate.agency),
+            f"[bold]{minutes(candidate.eta.eta_s)}[/bold]",
+            minutes(candidate.eta.p90_s),
+            minutes(candidate.eta.travel_s),
+            distance(candidate.distance_m),
+            escape(verdict_words(candidate.verdict)),
+            escape(remarks(candidate)),
+        )
+    return table
+
+
+def verdict_words(verdict: Verdict) -> str:
+    decision = {"eligible": "yes", "eligible_notify": "yes, and tell", "needs_approval": "must be asked"}
+    why = {
+        "no_agreements_loaded": "no agreements loaded",
+        "own_agency": "own agency",
+        "granted": verdict.agreement or "",
+    }
+    reason = why.get(verdict.code, _spaced(verdict.code))
+    clause = f" {verdict.clause}" if verdict.clause else ""
+    return f"{decision.get(verdict.decision, _spaced(verdict.decision))}: {reason}{clause}"
+
+
+def remarks(candidate: Candidate) -> str:
+    """What a dispatcher should know before sending it."""
+    said = [_spaced(note) for note in candidate.notes]
+    if candidate.officers > 1:
+        said.append(f"{candidate.officers} officers")
+    if candidate.preferred_met:
+        said.append("has " + ", ".join(candidate.preferred_met))
+    if candidate.eta.request_s >= 1:
+        said.append(f"{minutes(candidate.eta.request_s)} to ask for it")
+    if candidate.fix_age_s >= 15:
+        said.append(f"position {minutes(candidate.fix_age_s)} old")
+    return ", ".join(said)
+
+
+def _closing_lines(ranking: Ranking) -> Iterator[str]:
+    if ranking.need_met_s is not None:
+        yield f"\nEnough officers ({ranking.stop.need.officers}) are there in {minutes(ranking.need_met_s)}."
+    else:
+        yield f"\nThe units that may go do not bring {ranking.stop.need.officers} officers together."
+    least = ranking.complete.not_evaluated_at_least_s
+    if beyond := len(ranking.beyond_k):
+        bound = f", none before {minutes(least)}" if least is not None else ""
+        yield f"May go but slower: {_counted(beyond, 'unit')}{bound}."
+    if ranking.excluded:
+        yield "[bold]Not sent[/bold]"
+        yield from _excluded_lines(ranking.excluded)
+    for note in ranking.notes:
+        yield escape(f"Note: {_spaced(note)}.")
+    if ranking.candidates and not ranking.candidates[0].eta.calibrated:
+        yield "[dim]9 in 10 by: from published spreads, not yet from this region's own history.[/dim]"
+    yield f"[dim]Map {escape(ranking.attribution)}. Region {ranking.region[:12]}.[/dim]"
+
+
+def _excluded_lines(excluded: Sequence[Excluded]) -> Iterator[str]:
+    by_reason: dict[str, list[Excluded]] = defaultdict(list)
+    for one in excluded:
+        by_reason[one.reason].append(one)
+    for reason, ones in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0])):
+        named = ", ".join(one.unit for one in ones[:SHOWN_UNITS])
+        more = f" and {len(ones) - SHOWN_UNITS} more" if len(ones) > SHOWN_UNITS else ""
+        yield escape(f"  {len(ones):>4} {_spaced(reason)}: {named}{more}")
+
+
+def _called(candidate: Candidate) -> str:
+    return candidate.call_sign or candidate.unit
+
+
+def _spaced(word: str) -> str:
+    return word.replace("_", " ")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -59,7 +59,9 @@ def test_a_posted_speed_is_read_in_every_spelling(text, kph):
     assert speed_kph(text) == pytest.approx(kph)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "0", "5000", "-30", "50 furlongs", "US:urban", "national", "50;fast", "30 @ (wet)"])
+@pytest.mark.parametrize(
+    "text", ["", "fast", "0", "5000", "-30", "50 furlongs", "US:urban", "national", "50;fast", "30 @ (wet)"]
+)
 def test_what_is_no_speed_is_never_taken_for_one(text):
     assert speed_kph(text) is None
 
@@ -79,7 +81,9 @@ def test_zone_codes_agree_with_osmnx_but_for_three_countries():
     # Walking pace and no limit are read alike in every spelling; France and rural Germany are as their road codes say.
     ours = {"DE:living_street": 5.0, "DE:motorway": 130.0, "DE:rural": 100.0, "FR:motorway": 130.0}
     assert {
-        code: speed_kph(code) for code, kph in _IMPLICIT_MAXSPEEDS.items() if speed_kph(code) != pytest.approx(kph, abs=0.01)
+        code: speed_kph(code)
+        for code, kph in _IMPLICIT_MAXSPEEDS.items()
+        if speed_kph(code) != pytest.approx(kph, abs=0.01)
     } == ours
 
 
@@ -186,6 +190,9 @@ def test_who_may_drive_there(tags, flag):
     assert EdgeFlag(found.flags) & who == flag
 
 
+TRACK = "track, neither grade1 nor open to motor vehicles"
+
+
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
@@ -196,8 +203,8 @@ def test_who_may_drive_there(tags, flag):
         ({"highway": "residential", "access": "no"}, "closed to motor vehicles"),
         ({"highway": "service", "service": "driveway"}, "service=driveway"),
         ({"highway": "service", "service": "parking_aisle"}, "service=parking_aisle"),
-        ({"highway": "track"}, "track, neither grade1 nor open to motor vehicles"),
-        ({"highway": "track", "tracktype": "grade1", "vehicle": "agricultural"}, "track, neither grade1 nor open to motor vehicles"),
+        ({"highway": "track"}, TRACK),
+        ({"highway": "track", "tracktype": "grade1", "vehicle": "agricultural"}, TRACK),
         ({"route": "ferry", "foot": "yes"}, "ferry that names no motor vehicles"),
         ({"highway": "residential", "vehicle:forward": "no", "vehicle:backward": "no"}, "closed in both directions"),
     ],
@@ -303,7 +310,9 @@ def test_whom_a_signal_faces(tags, forward, backward):
     assert (spot.signal_forward, spot.signal_backward) == (forward, backward)
 
 
-@pytest.mark.parametrize("tags", [{"highway": "bus_stop"}, {"highway": "crossing"}, {"barrier": "entrance"}, {"barrier": "kerb"}])
+@pytest.mark.parametrize(
+    "tags", [{"highway": "bus_stop"}, {"highway": "crossing"}, {"barrier": "entrance"}, {"barrier": "kerb"}]
+)
 def test_points_that_delay_no_car_are_no_spots(tags):
     assert read_spot(tags) is None
 

@@ -48,7 +48,9 @@ def read_place(name: str, *, drive_on: str | None = None) -> RoadSource:
             graph = ox.graph_from_place(
                 name, custom_filter=_PLACE_FILTER, simplify=False, retain_all=True, truncate_by_edge=True
             )
-        graph = ox.simplify_graph(graph, node_attrs_include=["highway", "barrier"], edge_attrs_differ=["osmid"], remove_rings=False)
+        graph = ox.simplify_graph(
+            graph, node_attrs_include=["highway", "barrier"], edge_attrs_differ=["osmid"], remove_rings=False
+        )
     except (ValueError, TypeError, KeyError, OSError, ox._errors.ResponseStatusCodeError) as fault:  # noqa: SLF001 - OSMnx exports none of its errors
         reason = str(fault).split("\n")[0]
         raise BadMap(

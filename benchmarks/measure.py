@@ -32,7 +32,8 @@ USAGE = """
 def usage(**answers):
     import json, resource
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps({"cpu_s": round(used.ru_utime + used.ru_stime, 3), "peak_mib": round(used.ru_maxrss / 1024, 1), **answers}))
+    cpu_s, peak_mib = round(used.ru_utime + used.ru_stime, 3), round(used.ru_maxrss / 1024, 1)
+    print(json.dumps({"cpu_s": cpu_s, "peak_mib": peak_mib, **answers}))
 """
 
 

@@ -98,7 +98,9 @@ def one(matcher: Matcher, oracle: Export, stop: Stop, k: int) -> dict[str, objec
     call_s = time.perf_counter() - start
     view, region = matcher.fleet.view(), matcher.region
     resolved = resolve.resolve(stop, region, matcher.priors, now=NOW)
-    field = ranking.screen(stop, view, resolved, priors=matcher.priors, now=NOW)
+    request = ranking.aid_request(stop, resolved, NOW, {})
+    verdicts = region.eligibility.decide(request, view)
+    field = ranking.screen(stop, view, resolved, verdicts, priors=matcher.priors, now=NOW)
     start = time.perf_counter()
     region.times.k_soonest(resolved.targets, field.places, field.delay_ms, k, DrivingMode.routine)
     kernel_s = time.perf_counter() - start

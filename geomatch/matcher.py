@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from geomatch.aid.quotas import Quotas
 from geomatch.backup import explain, ranking, routes
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
@@ -36,6 +37,7 @@ class Matcher:
         self.limits = limits or FleetLimits()
         self.priors = priors or EtaPriors()
         self.fleet = Fleet(region.snapper, self.limits)
+        self.quotas = Quotas()
 
     @property
     def epoch(self) -> int:
@@ -109,7 +111,11 @@ class Matcher:
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         """Where one unit stands for one stop, and why, in a sentence. Raises UnknownUnit."""
-        return explain.explain(stop, unit_id, self.fleet.view(), self.region, now=now, priors=self.priors)
+        view = self.fleet.view()
+        view.slot_of(unit_id)
+        return explain.explain(
+            self._rank(view, stop, min(len(view), ranking.K_AT_MOST), now, (), with_routes=False), unit_id
+        )
 
     def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
         """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
@@ -120,7 +126,16 @@ class Matcher:
     def _rank(
         self, view: FleetView, stop: Stop, k: int, now: UnixTime, exclude_units: Sequence[str], *, with_routes: bool
     ) -> Ranking:
-        answer = ranking.rank(stop, view, self.region, k=k, now=now, priors=self.priors, exclude_units=exclude_units)
+        answer = ranking.rank(
+            stop,
+            view,
+            self.region,
+            k=k,
+            now=now,
+            priors=self.priors,
+            exclude_units=exclude_units,
+            quotas=self.quotas.view(),
+        )
         if not with_routes:
             return answer
         resolved = resolve(stop, self.region, self.priors, now=now)

@@ -246,12 +246,20 @@ class Stop:
     units_on_scene: tuple[str, ...] = ()
     """Never proposed: they are there already."""
     phase: Phase = Phase.initiated
+    apco_type: str | None = None
+    """APCO common incident type, as TSTOP: agreements may hold for some types only."""
+    internal_type: str | None = None
+    """The agency's own type."""
+    priority: int | None = None
+    """EIDO's scale: 0 to 10, 10 is the highest; most CADs count the other way."""
 
     def __post_init__(self) -> None:
         _check_id(self.id, "stop id")
         if self.agency is not None:
             _check_id(self.agency, "agency id")
         _check_course(self.course_deg, f"stop {self.id}")
+        if self.priority is not None and not 0 <= self.priority <= 10:
+            raise BadInput(f"stop {self.id}: priority must be between 0 and 10, and 10 is the highest, as in EIDO")
         object.__setattr__(self, "urgency", _member(Urgency, self.urgency, "urgency"))
         object.__setattr__(self, "phase", _member(Phase, self.phase, "phase"))
 
@@ -383,6 +391,8 @@ class Excluded:
     agency: str
     reason: Reason
     detail: str
+    verdict: Verdict | None = None
+    """Where an agreement, or the want of one, is the reason."""
     best_case_s: Seconds | None = None
     worst_case_s: Seconds | None = None
 

@@ -25,7 +25,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from geomatch.aid.agreements import Agreements
+from geomatch.aid.eligibility import Eligibility
 from geomatch.aid.jurisdictions import Jurisdictions
+from geomatch.aid.places import Places
 from geomatch.errors import BadRegion
 from geomatch.quantities import LonLat, Projection
 from geomatch.road.network import RoadNetwork
@@ -53,6 +55,8 @@ class Region:
     snapper: Snapper
     jurisdictions: Jurisdictions | None
     agreements: Agreements | None
+    eligibility: Eligibility
+    """Who may go, under those agreements on those jurisdictions."""
     report: Mapping[str, Any]
     """What the build met, guessed and left out."""
 
@@ -79,6 +83,9 @@ class Region:
         return cls(
             name=manifest["name"], hash=manifest["hash"], attribution=manifest["attribution"], network=network,
             times=TravelTimes(network, arcs), snapper=snapper, jurisdictions=jurisdictions, agreements=agreements,
+            eligibility=Eligibility(Places(
+                agreements=agreements or Agreements(()), jurisdictions=jurisdictions, projection=projection
+            )),
             report=manifest["report"],
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from networks import random_network, slow_travel_ms
 
-from geomatch.quantities import DrivingMode
+from geomatch.quantities import NEVER_MS, DrivingMode
 from geomatch.road.travel_time import ArcsByHead, Places, TravelTimes
 
 MODES = list(DrivingMode)
@@ -43,8 +43,10 @@ def test_the_k_soonest_are_dijkstras_to_the_millisecond_ties_by_slot(seed: int, 
     count = len(places.edge)
     delay = rng.choice([0, 15_000, 45_000], count).astype(np.int32)
     travel = slow_travel_ms(network, targets, places, mode.row)
-    expected = sorted((int(delay[row] + travel[row]), row) for row in range(count) if np.isfinite(travel[row]))
-    found = times.k_soonest(targets, places, delay, k, mode)
+    most = rng.choice([20_000, NEVER_MS], count, p=[0.2, 0.8]).astype(np.int32)
+    total = delay + travel
+    expected = sorted((int(total[row]), row) for row in range(count) if total[row] <= most[row])
+    found = times.k_soonest(targets, places, delay, k, mode, most)
     got = [(int(ms), int(row)) for ms, row in zip(found.total_ms, found.rows, strict=True)]
     assert got == expected[:k]
     # Whoever is not in the answer is no sooner than the proof says.

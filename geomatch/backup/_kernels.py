@@ -8,8 +8,9 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def screen(
-    preset, availability, officers, capability_bits, needed_bits, aid_code, fix_time, stale_after_s, outside, snap_m,
-    agency, request_ms, on_foot, edge, fraction, other, other_fraction,
+    preset, availability, officers, capability_bits, needed_bits, aid_code, request_ms,
+    fix_time, stale_after_s, outside, snap_m,
+    on_foot, edge, fraction, other, other_fraction,
     now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps,
     not_available, unmanned, lacks_capability, no_fix, stale_fix, off_map,
     codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
@@ -49,6 +50,6 @@ def screen(
             place_edge[count, 1] = other[n]
             place_fraction[count, 0] = fraction[n]
             place_fraction[count, 1] = other_fraction[n]
-            delay_ms[count] = np.int32(request_ms[agency[n]] + turnout_ms[n] + access_ms[n])
+            delay_ms[count] = np.int32(request_ms[n] + turnout_ms[n] + access_ms[n])
             count += 1
     return count

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from geomatch.backup.eta import EtaPriors
 from geomatch.backup.left_out import clock
-from geomatch.backup.ranking import rank
-from geomatch.fleet.view import FleetView
-from geomatch.model import Candidate, Excluded, Explanation, Stop
-from geomatch.quantities import UnixTime
-from geomatch.region import Region
+from geomatch.errors import UnknownUnit
+from geomatch.model import Candidate, Excluded, Explanation, Ranking
 
 
-def explain(
-    stop: Stop, unit_id: str, view: FleetView, region: Region, *, now: UnixTime, priors: EtaPriors
-) -> Explanation:
-    """Where a unit stands among all that may go, or why it does not. Raises UnknownUnit. Ranks every unit."""
-    view.slot_of(unit_id)
-    ranking = rank(stop, view, region, k=min(max(len(view), 1), 10_000), now=now, priors=priors)
+def explain(ranking: Ranking, unit_id: str) -> Explanation:
+    """Where a unit stands in a ranking, or why it does not. Raises UnknownUnit where the ranking does not know it."""
     for number, candidate in enumerate(ranking.candidates, start=1):
         if candidate.unit == unit_id:
             return Explanation(
@@ -28,11 +20,13 @@ def explain(
             return Explanation(
                 unit=unit_id, rank=None, code=excluded.reason.value, sentence=of_excluded(excluded), excluded=excluded
             )
-    at_least_s = next(other.at_least_s for other in ranking.beyond_k if other.unit == unit_id)
-    return Explanation(
-        unit=unit_id, rank=None, code="beyond_k",
-        sentence=f"{unit_id} may go, but not before {clock(at_least_s)}, after the most units that may be sent.",
-    )  # fmt: skip
+    for beyond in ranking.beyond_k:
+        if beyond.unit == unit_id:
+            sentence = (
+                f"{unit_id} may go, but needs at least {clock(beyond.at_least_s)}: {ranking.k} others are sooner."
+            )
+            return Explanation(unit=unit_id, rank=None, code="beyond_k", sentence=sentence)
+    raise UnknownUnit(f"unit {unit_id} is not registered: register it first")
 
 
 def of_candidate(candidate: Candidate, number: int) -> str:

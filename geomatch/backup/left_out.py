@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from geomatch.backup.eta import EtaPriors
-from geomatch.model import REASON_OF_CODE, BeyondK, Excluded, Reason, Stop
+from geomatch.model import REASON_OF_CODE, BeyondK, Excluded, Reason, Stop, Verdict
 from geomatch.quantities import NEVER_MS, Bytes, Ints
 from geomatch.region import Region
 from geomatch.road.travel_time import Places, Soonest
@@ -42,9 +42,11 @@ class ExcludedList(Sequence[Excluded]):
         reason = REASON_OF_CODE[self._codes[slot]]
         assert reason is not None  # noqa: S101 - only slots with a reason are listed
         best_s, worst_s = self._cases(slot) if reason is Reason.stale_fix else (None, None)
+        verdict = self._field.verdicts.of(slot, eta_ms=_FAR) if reason in _BY_AGREEMENT else None
+        detail = self._detail(slot, reason, best_s, worst_s) if verdict is None else of_verdict(verdict)
         return Excluded(
-            unit=unit.id, agency=unit.agency, reason=reason, detail=self._detail(slot, reason, best_s, worst_s),
-            best_case_s=best_s, worst_case_s=worst_s,
+            unit=unit.id, agency=unit.agency, reason=reason, detail=detail, verdict=verdict, best_case_s=best_s,
+            worst_case_s=worst_s,
         )  # fmt: skip
 
     def _detail(self, slot: int, reason: Reason, best_s: float | None, worst_s: float | None) -> str:
@@ -68,7 +70,7 @@ class ExcludedList(Sequence[Excluded]):
         if travel_ms >= NEVER_MS:
             return None, None
         field = self._field
-        start_ms = int(field.request_ms[field.view.agency[slot]] + field.turnout_ms[slot] + field.access_ms[slot])
+        start_ms = int(field.verdicts.request_ms[slot] + field.turnout_ms[slot] + field.access_ms[slot])
         age_ms = round(1000 * (field.now - float(field.view.fix_time[slot])))
         return (start_ms + max(0, travel_ms - age_ms)) / 1000, (start_ms + travel_ms + age_ms) / 1000
 
@@ -121,6 +123,21 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"
 
+
+def of_verdict(verdict: Verdict) -> str:
+    """Why an agreement keeps a unit, by which clause, and what would change it."""
+    by = f" ({verdict.agreement}, {verdict.clause})" if verdict.agreement else ""
+    change = f"; {verdict.what_would_change}" if verdict.what_would_change else ""
+    return f"may not come: {verdict.code.replace('_', ' ')}{by}{change}"
+
+
+_FAR = 1 << 30
+"""Milliseconds that no agreement's max_eta_s allows: a unit that is listed as too far is shown as such."""
+
+_BY_AGREEMENT = frozenset({
+    Reason.prohibited, Reason.no_agreement, Reason.no_authority, Reason.outside_geography, Reason.outside_hours,
+    Reason.not_triggered, Reason.capability_denied, Reason.limit_reached, Reason.home_cover, Reason.approval_denied,
+})  # fmt: skip
 
 _DETAILS = {
     Reason.on_scene: "is at the stop already",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
+from geomatch.aid.approval import Asked
+from geomatch.aid.eligibility import AidRequest
+from geomatch.aid.quotas import QuotaView
+from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
 from geomatch.backup import _kernels
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.left_out import BeyondList, ExcludedList
@@ -18,17 +23,16 @@ from geomatch.model import (
     Availability,
     Candidate,
     Complete,
-    Decision,
     Ranking,
     Reason,
     Stop,
-    Verdict,
 )
 from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Ints, UnixTime, checked_time
 from geomatch.region import Region
 from geomatch.road.travel_time import Places, Soonest
 
 K_AT_MOST = 10_000
+_NOBODY_ASKED: Mapping[str, Asked] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +49,14 @@ class Field:
     """(N,)"""
     access_ms: Ints
     """(N,)"""
-    request_ms: Ints
-    """(agencies,)"""
+    verdicts: Verdicts
     slots: Ints
     """(rows,) rising, so that ties go by unit id."""
     places: Places
     delay_ms: Ints
     """(rows,) request, turnout and access."""
+    most_ms: Ints | None
+    """(rows,) the longest eta an agreement allows; None: no agreement has such a limit."""
 
 
 def rank(
@@ -63,6 +68,8 @@ def rank(
     now: UnixTime,
     priors: EtaPriors,
     exclude_units: Sequence[str] = (),
+    quotas: QuotaView | None = None,
+    asked: Mapping[str, Asked] = _NOBODY_ASKED,
 ) -> Ranking:
     """Candidates by (eta_s, unit id), soonest first; every other unit is excluded with its reason, or beyond k.
 
@@ -72,17 +79,17 @@ def rank(
         raise BadInput(f"k must be between 1 and {K_AT_MOST}")
     checked_time(now, "now")
     resolved = resolve(stop, region, priors, now=now)
-    field = screen(stop, view, resolved, priors=priors, now=now, exclude_units=exclude_units)
+    request = aid_request(stop, resolved, now, asked)
+    verdicts = region.eligibility.decide(request, view, quotas)
+    field = screen(stop, view, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units)
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
     found = region.times.k_soonest(
-        resolved.targets, field.places, field.delay_ms, max(wanted, stop.need.officers), field.mode
+        resolved.targets, field.places, field.delay_ms, max(wanted, stop.need.officers), field.mode, field.most_ms
     )
     shown = min(wanted, len(found.rows))
     candidates = tuple(_candidate(stop, field, region, priors, found, i) for i in range(shown))
-    no_route = _without_route(found)
-    codes = field.codes.copy()
-    codes[field.slots[no_route]] = Reason.no_route.code
+    codes = _codes(field, found)
     beyond = np.setdiff1d(np.flatnonzero(codes == 0), field.slots[found.rows[:shown]], assume_unique=True)
     return Ranking(
         stop=stop,
@@ -99,7 +106,7 @@ def rank(
         epoch=0,
         region=region.hash,
         attribution=region.attribution,
-        notes=("no_agreements_loaded",) if region.agreements is None else (),
+        notes=(NO_AGREEMENTS_LOADED,) if region.agreements is None else (),
     )
 
 
@@ -107,6 +114,7 @@ def screen(
     stop: Stop,
     view: FleetView,
     resolved: Resolved,
+    verdicts: Verdicts,
     *,
     priors: EtaPriors,
     now: UnixTime,
@@ -122,22 +130,23 @@ def screen(
     if needed is None:
         # No unit at all has one of them: nobody passes a mask that has every bit.
         needed = np.full(view.capability_bits.shape[1], np.iinfo(np.uint64).max, np.uint64)
-    aid_code, request_ms = np.zeros(n, np.uint8), np.zeros(max(len(view.agencies), 1), np.int32)
     codes, turnout_ms, access_ms = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(n, np.int32)
     slots, delay_ms = np.zeros(n, np.int32), np.zeros(n, np.int32)
     place_edge, place_fraction = np.zeros((n, 2), np.int32), np.zeros((n, 2))
     rows = _kernels.screen(
-        preset, view.availability, view.officers, view.capability_bits, needed, aid_code, view.fix_time,
-        view.stale_after_s, view.outside, view.snap_m, view.agency, request_ms, view.on_foot, view.edge, view.fraction,
+        preset, view.availability, view.officers, view.capability_bits, needed, verdicts.codes, verdicts.request_ms,
+        view.fix_time, view.stale_after_s, view.outside, view.snap_m, view.on_foot, view.edge, view.fraction,
         view.other, view.other_fraction, now, priors.turnout_ms(ready=True), priors.turnout_ms(ready=False),
         resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, Reason.not_available.code,
         Reason.unmanned.code, Reason.lacks_capability.code, Reason.no_fix.code, Reason.stale_fix.code,
         Reason.off_map.code, codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
     )  # fmt: skip
+    slots = slots[:rows]
     return Field(
         view=view, resolved=resolved, mode=stop.urgency.mode, now=now, codes=codes, turnout_ms=turnout_ms,
-        access_ms=access_ms, request_ms=request_ms, slots=slots[:rows],
+        access_ms=access_ms, verdicts=verdicts, slots=slots,
         places=Places(edge=place_edge[:rows], fraction=place_fraction[:rows]), delay_ms=delay_ms[:rows],
+        most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots],
     )  # fmt: skip
 
 
@@ -149,7 +158,7 @@ def _candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, foun
     distance_m = float(np.hypot(view.x[slot] - field.resolved.xy.x, view.y[slot] - field.resolved.xy.y))
     fix_age_s = round(field.now - float(view.fix_time[slot]), 3)
     eta = priors.eta(
-        request_ms=int(field.request_ms[view.agency[slot]]), turnout_ms=int(field.turnout_ms[slot]),
+        request_ms=int(field.verdicts.request_ms[slot]), turnout_ms=int(field.turnout_ms[slot]),
         travel_ms=int(found.total_ms[i]) - int(field.delay_ms[row]), access_ms=int(field.access_ms[slot]),
         distance_m=distance_m, fix_age_s=fix_age_s,
     )  # fmt: skip
@@ -165,22 +174,29 @@ def _candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, foun
         distance_m=round(distance_m, 1), fix_age_s=fix_age_s,
         place=place_on(region.network, int(field.places.edge[row, side]), float(field.places.fraction[row, side]),
                        snap_m),
-        verdict=_verdict(unit.agency, field.resolved.stop.agency), availability=availability,
+        verdict=field.verdicts.of(slot, eta_ms=int(found.total_ms[i])), availability=availability,
         preferred_met=tuple(word for word in stop.need.preferred if word in unit.capabilities),
         notes=tuple(note for note, holds in notes.items() if holds),
     )  # fmt: skip
 
 
-def _verdict(agency: str, responsible: str | None) -> Verdict:
-    code = "own_agency" if agency == responsible else "no_agreements_loaded"
-    return Verdict(decision=Decision.eligible, code=code)
+def _codes(field: Field, found: Soonest) -> Bytes:
+    """Reasons by slot, with those that only the search could find: no way by road, and too far for its agreement."""
+    codes = field.codes.copy()
+    at_least_ms = np.minimum(found.evaluated_ms, field.delay_ms + np.int64(found.frontier_ms))
+    if found.frontier_ms >= NEVER_MS:  # the search went on to its end
+        codes[field.slots[found.evaluated_ms >= NEVER_MS]] = Reason.no_route.code
+    if field.most_ms is not None:
+        too_far = (at_least_ms > field.most_ms) & (at_least_ms < NEVER_MS)
+        codes[field.slots[too_far]] = Reason.limit_reached.code
+    return codes
 
 
-def _without_route(found: Soonest) -> Ints:
-    """Rows that have no way to the stop: known only when the search went on to its end."""
-    if found.frontier_ms < NEVER_MS:
-        return np.zeros(0, np.int32)
-    return np.flatnonzero(found.evaluated_ms == NEVER_MS).astype(np.int32)
+def aid_request(stop: Stop, resolved: Resolved, now: UnixTime, asked: Mapping[str, Asked]) -> AidRequest:
+    return AidRequest(
+        agency=resolved.stop.agency, at=resolved.xy, now=now, urgency=stop.urgency, incident=stop.id,
+        apco_type=stop.apco_type, internal_type=stop.internal_type, priority=stop.priority, asked=asked,
+    )  # fmt: skip
 
 
 def _counts(codes: Bytes, candidates: int, beyond: int) -> Mapping[str, int]:

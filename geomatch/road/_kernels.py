@@ -83,14 +83,14 @@ def _offer(total, row, in_top, top_ms, top_row, found, k):
 def ball(
     before_first, before_edge, before_ms, edge_ms,
     target_edge, target_fraction,
-    place_edge, place_fraction, delay_ms, k,
+    place_edge, place_fraction, delay_ms, most_ms, k,
     label, follows, heap, touched, first_place, next_place,
     best_ms, best_side, in_top, top_ms, top_row,
 ):  # fmt: skip
     """The k soonest units by (delay + travel, row), exactly: a search backwards from the stop.
 
     before_*: arcs by their head; before_ms[j] is turn plus the whole head edge. place_edge, place_fraction: (rows, 2),
-    a unit's one or two places, -1 for none.
+    a unit's one or two places, -1 for none. A unit that needs more than most_ms[row] is not among the k.
     Fills best_ms[row] (NEVER: not reached), best_side[row] (0, 1; 2, 3: straight along the target edge itself),
     top_ms, top_row. `label` and `first_place` must be NEVER and -1 everywhere, and are again afterwards.
     Returns (found, frontier, settled): every unit that is not evaluated has delay + travel >= its delay + frontier.
@@ -131,7 +131,7 @@ def ball(
                 if total < best_ms[row]:
                     best_ms[row] = total
                     best_side[row] = 2 + (place & 1)
-                    if not everyone:
+                    if total <= most_ms[row] and not everyone:
                         found = _offer(total, row, in_top, top_ms, top_row, found, k)
             place = next_place[place]
         for j in range(before_first[t], before_first[t + 1]):
@@ -168,7 +168,7 @@ def ball(
             if total < best_ms[row]:
                 best_ms[row] = total
                 best_side[row] = place & 1
-                if not everyone:
+                if total <= most_ms[row] and not everyone:
                     found = _offer(total, row, in_top, top_ms, top_row, found, k)
             place = next_place[place]
         for j in range(before_first[e], before_first[e + 1]):

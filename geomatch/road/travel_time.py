@@ -104,24 +104,34 @@ class TravelTimes:
             edge=np.array([edge for edge, _ in found], np.int32), fraction=np.array([at for _, at in found], np.float64)
         )
 
-    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, mode: DrivingMode) -> Soonest:
+    def k_soonest(
+        self,
+        targets: Targets,
+        places: Places,
+        delay_ms: Ints,
+        k: int,
+        mode: DrivingMode,
+        most_ms: Ints | None = None,
+    ) -> Soonest:
         """The k rows of `places` with the least delay_ms[row] + travel, ties by row. Exact.
 
-        delay_ms is (N,), below NEVER_MS / 2. k >= N evaluates every one that has a way.
+        delay_ms is (N,), below NEVER_MS / 2. Rows that need more than most_ms[row] in all are not among the k. k >= N
+        evaluates every one that has a way.
         """
         n = len(delay_ms)
+        most = np.full(n, NEVER_MS, np.int32) if most_ms is None else most_ms
         scratch = self._scratch(n)
         k = min(k, n)
         found, frontier, _ = _kernels.ball(
             self._arcs.first, self._arcs.edge_before, self._arcs.ms[mode.row], self.network.edge_ms[mode.row],
-            targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, k,
+            targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, most, k,
             scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
             scratch.best_ms, scratch.best_side, scratch.in_top, scratch.top_ms, scratch.top_row,
         )  # fmt: skip
         best = scratch.best_ms[:n].copy()
         if k == n:
             order = np.argsort(best, kind="stable").astype(np.int32)
-            rows = order[: int(np.count_nonzero(best < NEVER_MS))]
+            rows = order[(best < NEVER_MS)[order] & (best <= most)[order]]
             total = best[rows]
         else:
             rows, total = scratch.top_row[:found].copy(), scratch.top_ms[:found].copy()

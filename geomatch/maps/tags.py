@@ -38,12 +38,17 @@ def read_street(tags: Tags, report: ReadReport) -> Street | None:
     if isinstance(kind, str):
         report.counts[f"ways left out: {kind}"] += 1
         return None
+    special = [key for key in tags if key.endswith((":conditional", ":forward", ":backward"))]  # few ways have any
     access = _access_flags(tags, report)
     if access is None:
         report.counts["ways left out: closed to motor vehicles"] += 1
         return None
     road_class, ramp = kind
     forward, backward, reversible = _open_directions(tags, report)
+    if special:
+        _count_clocks(special, report)
+        forward = forward and not _closed_one_way(tags, "forward")
+        backward = backward and not _closed_one_way(tags, "backward")
     if not (forward or backward or reversible):
         report.counts["ways left out: closed in both directions"] += 1
         return None
@@ -131,8 +136,6 @@ def _access_flags(tags: Tags, report: ReadReport) -> int | None:
     """Flags of who may drive here; None: no motor vehicle, not even a police car."""
     stated = access_value(tags)
     flag = _widest(stated, report) if stated is not None else 0
-    if any(key.endswith(":conditional") and key.split(":", 1)[0] in _ACCESS_KEYS for key in tags):
-        report.counts["ways with access by the clock, taken as their plain tags say"] += 1
     for_emergencies = tags.get("emergency") in _EMERGENCY or stated == "emergency"
     kept_for = any(tags.get(key) in _EMERGENCY for key in _SHARED) or stated in _SHARED
     if flag is None:
@@ -155,7 +158,17 @@ def _widest(stated: str, report: ReadReport) -> int | None:
 
 
 _FROM_OPEN = (0, int(EdgeFlag.destination), int(EdgeFlag.private))
+
+
 _ACCESS_KEYS = frozenset({"motorcar", "motor_vehicle", "vehicle", "access"})
+
+
+def _count_clocks(keys: list[str], report: ReadReport) -> None:
+    by_clock = {key.split(":", 1)[0] for key in keys if key.endswith(":conditional")}
+    if by_clock & _ACCESS_KEYS:
+        report.counts["ways with access by the clock, taken as their plain tags say"] += 1
+    if "maxspeed" in by_clock:
+        report.counts["ways with a speed by the clock or the weather, not applied"] += 1
 
 
 def _structure_flags(tags: Tags) -> int:
@@ -204,9 +217,6 @@ def _open_directions(tags: Tags, report: ReadReport) -> tuple[bool, bool, bool]:
     reversible = not (forward or backward)
     if reversible:
         report.counts["ways closed as reversible, since their hours are not known"] += 1
-    if any(key.endswith("ward") for key in tags):  # rare: :forward and :backward
-        forward = forward and not _closed_one_way(tags, "forward")
-        backward = backward and not _closed_one_way(tags, "backward")
     return forward, backward, reversible
 
 
@@ -217,8 +227,6 @@ def _closed_one_way(tags: Tags, direction: str) -> bool:
 
 def _posted_kph(tags: Tags, key: str, report: ReadReport, *, otherwise: float = math.nan) -> float:
     """Speed posted under this key, else `otherwise`. What cannot be read is counted."""
-    if key == "maxspeed" and any(f"{name}:conditional" in tags for name in _SPEED_KEYS):
-        report.counts["ways with a speed by the clock or the weather, not applied"] += 1
     text = tags.get(key)
     if text is None:
         return otherwise
@@ -230,9 +238,6 @@ def _posted_kph(tags: Tags, key: str, report: ReadReport, *, otherwise: float = 
         report.unread_values[f"{key}={text}"] += 1
         return otherwise
     return speed
-
-
-_SPEED_KEYS = ("maxspeed", "maxspeed:forward", "maxspeed:backward")
 
 
 def _zone_speed_kph(tags: Tags) -> float:

@@ -46,7 +46,7 @@ def of_candidate(candidate: Candidate, number: int) -> str:
 
 
 def of_excluded(excluded: Excluded) -> str:
-    return f"{excluded.unit} is not proposed: it {excluded.detail}."
+    return f"{excluded.unit} is not proposed: {excluded.detail}."
 
 
 def ordinal(number: int) -> str:

@@ -59,9 +59,9 @@ class ExcludedList(Sequence[Excluded]):
             return f"{seen}; if it is free it needs between {clock(best_s)} and {clock(worst_s)}"
         if reason is Reason.lacks_capability:
             lacks = [word for word in self._stop.need.capabilities if word not in unit.capabilities]
-            return f"has no {' or '.join(lacks)}"
+            return f"it has no {' or '.join(lacks)}"
         if reason is Reason.not_available:
-            return f"says it is not available ({view.activity[slot]})"
+            return f"it says it is not available ({view.activity[slot]})"
         return _DETAILS.get(reason, reason.value)
 
     def _cases(self, slot: int) -> tuple[float | None, float | None]:
@@ -128,7 +128,7 @@ def of_verdict(verdict: Verdict) -> str:
     """Why an agreement keeps a unit, by which clause, and what would change it."""
     by = f" ({verdict.agreement}, {verdict.clause})" if verdict.agreement else ""
     change = f"; {verdict.what_would_change}" if verdict.what_would_change else ""
-    return f"may not come: {verdict.code.replace('_', ' ')}{by}{change}"
+    return f"it may not come: {verdict.code.replace('_', ' ')}{by}{change}"
 
 
 _FAR = 1 << 30
@@ -140,10 +140,10 @@ _BY_AGREEMENT = frozenset({
 })  # fmt: skip
 
 _DETAILS = {
-    Reason.on_scene: "is at the stop already",
-    Reason.excluded_by_request: "was left out by the request",
-    Reason.unmanned: "has no officer aboard",
-    Reason.no_fix: "has never reported a position",
-    Reason.off_map: "reported a position outside this map",
-    Reason.no_route: "has no way by road to the stop in this driving mode",
+    Reason.on_scene: "it is at the stop already",
+    Reason.excluded_by_request: "it was left out by the request",
+    Reason.unmanned: "it has no officer aboard",
+    Reason.no_fix: "it has never reported a position",
+    Reason.off_map: "it reported a position outside this map",
+    Reason.no_route: "it has no way by road to the stop in this driving mode",
 }

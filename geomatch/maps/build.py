@@ -78,7 +78,7 @@ def _layers(
     areas, report = read_jurisdictions(
         Path(jurisdictions), projection=network.projection, mapping=None if mapping is None else Path(mapping), crs=crs
     )
-    return Jurisdictions(areas), {"jurisdictions": asdict(report)}
+    return Jurisdictions(tuple(areas)), {"jurisdictions": asdict(report)}
 
 
 def _papers(agreements: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,18 @@ class FieldMapping:
     authority: tuple[AuthorityRule, ...] = ()
 
 
-def read_mapping(path: Path) -> FieldMapping:
-    """Raises BadMap for an unknown key or field: a typing error would else drop a column in silence."""
+def read_mapping(path: Path, *, known: Collection[str] = FIELD_NAMES) -> FieldMapping:
+    """Raises BadMap for an unknown key or field: a typing error would else drop a column in silence.
+
+    `known`: the fields of the kind of layer that is mapped; those of service boundaries where it is not said.
+    """
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise BadMap(f"the mapping file {path.name} cannot be read: {fault}") from None
     _known(text, {"layer", "crs", "accuracy_m", "fields", "constants", "when", "authority"}, path.name)
-    renames = [_rename({name: text[name] for name in ("fields", "constants") if name in text}, path.name)]
-    renames += [_rename(when, path.name) for when in text.get("when", [])]
+    renames = [_rename({name: text[name] for name in ("fields", "constants") if name in text}, path.name, known)]
+    renames += [_rename(when, path.name, known) for when in text.get("when", [])]
     return FieldMapping(
         layer=_typed(text, "layer", str, path.name),
         crs=_typed(text, "crs", str, path.name),
@@ -90,10 +93,15 @@ def read_mapping(path: Path) -> FieldMapping:
 
 
 def mapped_columns(
-    columns: Mapping[str, Sequence[Any]], rows: int, mapping: FieldMapping, name: str
+    columns: Mapping[str, Sequence[Any]],
+    rows: int,
+    mapping: FieldMapping,
+    name: str,
+    *,
+    known: Collection[str] = FIELD_NAMES,
 ) -> dict[str, np.ndarray]:
-    """NENA field -> values as they stand in the file (text, number or None), one per feature."""
-    lower = {field.lower(): field for field in FIELD_NAMES}
+    """Known field -> values as they stand in the file (text, number or None), one per feature."""
+    lower = {field.lower(): field for field in known}
     found = {
         lower[column.lower()]: np.array(list(values), dtype=object)
         for column, values in columns.items()
@@ -156,13 +164,13 @@ def _column(columns: Mapping[str, Sequence[Any]], column: str, name: str) -> Seq
     return columns[column]
 
 
-def _rename(text: Any, name: str) -> Rename:
+def _rename(text: Any, name: str, fields: Collection[str]) -> Rename:
     if not isinstance(text, dict):
         raise BadMap(f"{name}: each [[when]] must be a table with match, fields and constants")
     _known(text, {"match", "fields", "constants"}, name)
     tables = {key: _typed(text, key, dict, name) or {} for key in ("match", "fields", "constants")}
     for key in ("fields", "constants"):
-        _known(tables[key], set(FIELD_NAMES), f"{name}, {key}")
+        _known(tables[key], set(fields), f"{name}, {key}")
     if any(not isinstance(value, str) for value in tables["fields"].values()):
         raise BadMap(f"{name}: each entry of fields must be the name of a column, or a template")
     return Rename(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import shapely
 
 from geomatch.errors import BadMap
 from geomatch.maps.field_mapping import FieldMapping, mapped_columns
-from geomatch.maps.nena import LAYERS, LayerSchema, schema_of
+from geomatch.maps.nena import FIELD_NAMES, LAYERS, LayerSchema, schema_of
 from geomatch.quantities import Bools, Floats, Metres
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class LayerTable:
     schema: LayerSchema | None
     """What NENA layer it is, as far as its name or the mapping file says."""
     columns: Mapping[str, np.ndarray]
-    """(F,) text, number or None each; NENA fields only."""
+    """(F,) text, number or None each; known fields only."""
     types: Mapping[str, str]
     """text, datetime or number: what the file declares the column to be; text for one that is mapped."""
     geometry: np.ndarray
@@ -52,8 +52,8 @@ class LayerTable:
         return len(self.geometry)
 
 
-def layer_names(path: Path, layer: str | None) -> tuple[str, ...]:
-    """The layers to read: the one asked for, the only one, or all that bear a NENA service layer's name."""
+def layer_names(path: Path, layer: str | None, *, is_known: Callable[[str], object] = schema_of) -> tuple[str, ...]:
+    """The layers to read: the one asked for, the only one, or all whose name is known: NENA's service layers."""
     import pyogrio
 
     _check_file(path)
@@ -65,28 +65,33 @@ def layer_names(path: Path, layer: str | None) -> tuple[str, ...]:
         return (layer,)
     if len(names) == 1:
         return (names[0],)
-    if known := tuple(name for name in names if schema_of(name)):
+    if known := tuple(name for name in names if is_known(name)):
         return known
     if not names:
         raise BadMap(f"{path.name} holds no layer with features on a map: is it the right file?")
     raise BadMap(f"{path.name} holds {len(names)} layers, none with a NENA name: say which, of {', '.join(names)}")
 
 
-def read_table(path: Path, layer: str, mapping: FieldMapping, crs: str | None) -> LayerTable:
-    """Raises BadMap when the file is damaged, names no coordinate system, or lacks a column the mapping names."""
+def read_table(
+    path: Path, layer: str, mapping: FieldMapping, crs: str | None, *, known: Collection[str] = FIELD_NAMES
+) -> LayerTable:
+    """Raises BadMap when the file is damaged, names no coordinate system, or lacks a column the mapping names.
+
+    Columns that are neither `known` fields nor mapped to one are left out.
+    """
     import pyogrio
 
     # Dates as text: GDAL then keeps the offset that the file states, in every format.
     meta, _, wkb, values = _gdal(path, lambda: pyogrio.raw.read(path, layer=layer, datetime_as_string=True))
     if wkb is None:
-        raise BadMap(f"layer {layer!r} of {path.name} is a table without geometry: name a polygon layer")
+        raise BadMap(f"layer {layer!r} of {path.name} is a table without geometry: name a layer with features on a map")
     columns: dict[str, Any] = dict(zip(map(str, meta["fields"]), values, strict=True))
     declared = {
         name.lower(): _TYPES.get(kind, "number")
         for name, kind in zip(map(str, meta["fields"]), meta["ogr_types"], strict=True)
     }
     geometry, unreadable = _shapes(wkb)
-    mapped = mapped_columns(columns, len(wkb), mapping, path.name)
+    mapped = mapped_columns(columns, len(wkb), mapping, path.name, known=known)
     own = {field for rename in mapping.renames for field in (*rename.fields, *rename.constants)}
     schema = LAYERS.get(mapping.layer) if mapping.layer else schema_of(layer) or schema_of(path.stem)
     if mapping.layer and schema is None:

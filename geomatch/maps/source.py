@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,6 +94,8 @@ class RoadSource:
     drives_on_left: bool
     attribution: str
     report: ReadReport
+    way_names: Mapping[int, str] = field(default_factory=dict)
+    """A way's number -> its id where the source's ids are no numbers: the NGUID of a centreline."""
 
     @property
     def segments(self) -> int:

@@ -381,7 +381,7 @@ class Candidate:
     availability: Availability
     preferred_met: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """sets_off_either_way, conditionally_available, off_road, fix_age_unproven ..."""
+    """sets_off_either_way, conditionally_available, off_road, fix_from_the_future, newest_report_off_map."""
     route: Route | None = None
 
 

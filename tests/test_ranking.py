@@ -12,6 +12,7 @@ from towns import NOW, at, fix, main_street, matcher_with, unit
 
 from geomatch import (
     BadInput,
+    Fix,
     LonLat,
     Matcher,
     Need,
@@ -153,6 +154,16 @@ def test_a_stale_unit_is_shown_with_its_best_and_worst_case(region):
     assert old.best_case_s == 15.0  # it drove towards the stop ever since, and is there
     assert old.worst_case_s == 15.0 + 60.0 + 200.0
     assert "last seen 3:20 ago" in old.detail
+
+
+def test_a_report_from_outside_the_map_does_not_hide_a_unit_whose_last_fix_is_fresh(region):
+    matcher = matcher_with(region, [state("a", 700.0, age_s=60.0)])
+    matcher.update([Fix(unit="a", time=NOW, at=LonLat(0.0, 0.0))])
+    (only,) = matcher.rank(stop(), now=NOW).candidates
+    assert "newest_report_off_map" in only.notes
+    assert only.fix_age_s == 60.0
+    (gone,) = matcher.rank(stop(), now=NOW + 61.0).excluded
+    assert gone.reason is Reason.off_map
 
 
 def test_an_older_fix_widens_p90_and_leaves_the_order_alone(region):

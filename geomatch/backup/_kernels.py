@@ -36,9 +36,10 @@ def screen(
             code = aid_code[n]
         if code == 0 and fix_time[n] != fix_time[n]:
             code = off_map if outside[n] else no_fix
+        # A report from outside the map is mostly a glitch: while the fix before it is fresh, that one counts.
         if code == 0 and now - fix_time[n] > stale_after_s[n]:
-            code = stale_fix
-        if code == 0 and (edge[n] < 0 or outside[n]):
+            code = off_map if outside[n] else stale_fix
+        if code == 0 and edge[n] < 0:
             code = off_map
         codes[n] = code
         off_road_m = snap_m[n] - on_road_within_m if snap_m[n] > on_road_within_m else 0.0

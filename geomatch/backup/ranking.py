@@ -168,6 +168,7 @@ def _candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, foun
         "conditionally_available": availability is Availability.conditionally_available,
         "off_road": snap_m > priors.on_road_within_m,
         "fix_from_the_future": fix_age_s < 0,
+        "newest_report_off_map": bool(view.outside[slot]),
     }
     return Candidate(
         unit=unit.id, agency=unit.agency, call_sign=unit.call_sign, officers=unit.officers, eta=eta,

@@ -276,6 +276,23 @@ def test_a_map_that_cannot_be_read_is_refused_with_one_clear_error(tmp_path, nam
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_truncated_file_is_refused(request, tmp_path, share):
+    whole = real_map("helsinki", request).read_bytes()
+    path = tmp_path / "half.osm.pbf"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(BadMap, match="download or export it again"):
+        read_source(path)
+
+
+def test_a_file_whose_ways_come_before_their_nodes_is_refused_with_the_cure(tmp_path):
+    lines = osm_xml(LINE, [(10, [1, 2], ROAD)]).splitlines()
+    path = tmp_path / "unsorted.osm"
+    path.write_text("\n".join([lines[0], lines[-2], *lines[1:-2], lines[-1]]))
+    with pytest.raises(BadMap, match="osmium sort"):
+        read_source(path)
+
+
 def test_a_file_that_is_not_there_is_no_place_name():
     for missing in ("nowhere.osm.pbf", "maps/nowhere", Path("nowhere")):
         with pytest.raises(BadMap, match="no such file"):

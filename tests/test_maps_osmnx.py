@@ -65,6 +65,17 @@ def test_osmnx_imputes_the_speeds_that_we_impute(name, helsinki, request):
         assert data["travel_time"] == pytest.approx(data["length"] / data["speed_kph"] * 3.6)
 
 
+def test_a_ferry_takes_its_crossing_time(tmp_path):
+    ferry = '<tag k="route" v="ferry"/><tag k="motor_vehicle" v="yes"/><tag k="duration" v="00:20"/>'
+    path = tmp_path / "ferry.osm"
+    path.write_text(
+        '<osm version="0.6"><node id="1" lat="60" lon="24"/><node id="2" lat="60" lon="24.1"/>'
+        f'<way id="3"><nd ref="1"/><nd ref="2"/>{ferry}</way></osm>'
+    )
+    graph = to_graph(read_source(path))
+    assert [seconds for _, _, seconds in graph.edges(data="travel_time")] == [1200, 1200]
+
+
 def test_a_graph_for_analysts_has_osmnxs_schema(helsinki):
     graph = to_graph(helsinki)
     nodes, edges = ox.graph_to_gdfs(graph)

@@ -25,6 +25,9 @@ _WKB_HEADER_BYTES = 9
 """Byte order, geometry type, number of points; longitude and latitude pairs follow."""
 
 
+NOT_LOCATED = "ways left out: no located nodes"
+
+
 def read_osm(path: Path, *, progress: Progress | None = None, drive_on: str | None = None) -> RoadSource:
     """The streets of a .osm.pbf, .osm, .osm.gz or .osm.bz2 file. Raises BadMap when it cannot be read or has none."""
     tell = progress or (lambda _stage, _fraction: None)
@@ -38,9 +41,13 @@ def read_osm(path: Path, *, progress: Progress | None = None, drive_on: str | No
             f"{path.name} is no readable OpenStreetMap file ({reason}): download or export it again"
         ) from fault
     tell("reading", 1.0)
+    if not ways.streets and report.counts[NOT_LOCATED]:
+        raise BadMap(
+            f"{path.name}: no way's nodes come before it in the file; keep the nodes when extracting, sort it "
+            "(osmium sort), and renumber negative ids (osmium renumber)"
+        )
     if not ways.streets:
-        cause = "its ways have no node locations" if report.counts["ways left out: no located nodes"] else "none in it"
-        raise BadMap(f"{path.name} has no drivable street ({cause}): check its extent and its highway tags")
+        raise BadMap(f"{path.name} has no drivable street: check its extent and its highway tags")
     tell("cutting streets into segments", 0.0)
     source = road_source(ways, report, drive_on=drive_on)
     tell("cutting streets into segments", 1.0)
@@ -100,4 +107,4 @@ def _draw_pieces(ways: DrawnWays, way: osmium.osm.Way, street: Street, report: R
             ways.add(way.id, street, refs, line)
             drawn = True
         refs, line = [], bytearray()
-    report.counts["ways cut where the file lacks nodes" if drawn else "ways left out: no located nodes"] += 1
+    report.counts["ways cut where the file lacks nodes" if drawn else NOT_LOCATED] += 1

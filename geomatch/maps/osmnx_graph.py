@@ -196,7 +196,6 @@ def to_graph(source: RoadSource) -> nx.MultiDiGraph[Any]:
     """
     import networkx as nx
     import osmnx as ox
-    from shapely import LineString
 
     graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph(crs="epsg:4326", created_with="geomatch", simplified=True)
     node_id = _distinct_ids(source)
@@ -206,27 +205,38 @@ def to_graph(source: RoadSource) -> nx.MultiDiGraph[Any]:
         signal = {"highway": "traffic_signals"} if row in signalled else {}
         lon, lat = float(source.node_lon[row]), float(source.node_lat[row])
         graph.add_node(node, y=lat, x=lon, street_count=int(street_count[row]), **signal)
-    class_speeds: dict[str, float] = {}
-    has_posted: set[str] = set()
+    guessed_kph: dict[str, float] = {}
+    posted: set[str] = set()
+    crossing_s: dict[tuple[int, int, int], float] = {}
+    for row, direction, attributes in _edges(source):
+        start, end = node_id[source.segment_from[row]], node_id[source.segment_to[row]]
+        start, end = (end, start) if direction else (start, end)
+        key = graph.add_edge(start, end, **attributes)
+        if "maxspeed" in attributes:
+            posted.add(attributes["highway"])
+        else:
+            guessed_kph[attributes["highway"]] = float(source.segment_speed_kph[direction, row])
+        if source.segment_fixed_s[row] > 0:
+            crossing_s[start, end, key] = float(source.segment_fixed_s[row])
+    graph = ox.add_edge_speeds(graph, hwy_speeds={k: kph for k, kph in guessed_kph.items() if k not in posted})
+    graph = ox.add_edge_travel_times(graph)
+    nx.set_edge_attributes(graph, crossing_s, "travel_time")
+    return graph
+
+
+def _edges(source: RoadSource) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Segment, direction (0 along the geometry, 1 against it) and attributes of each open direction."""
+    from shapely import LineString
+
     for row in range(source.segments):
         piece = slice(int(source.geometry_first[row]), int(source.geometry_first[row + 1]))
         line = np.column_stack((source.geometry_lon[piece], source.geometry_lat[piece]))
-        ends = node_id[source.segment_from[row]], node_id[source.segment_to[row]]
         common = _edge_attributes(source, row)
-        for direction in np.flatnonzero(source.segment_open[:, row]):
-            speed = float(source.segment_speed_kph[direction, row])
-            if source.segment_flags[row] & EdgeFlag.assumed_speed:
-                class_speeds[common["highway"]] = speed
-            else:
-                common = common | {"maxspeed": repr(speed)}
-                has_posted.add(common["highway"])
-            graph.add_edge(
-                *(ends[::-1] if direction else ends), **common,
-                reversed=bool(direction), geometry=LineString(line[::-1] if direction else line),
-            )  # fmt: skip
-    nowhere_posted = {name: speed for name, speed in class_speeds.items() if name not in has_posted}
-    graph = ox.add_edge_speeds(graph, hwy_speeds=nowhere_posted)
-    return ox.add_edge_travel_times(graph)
+        for direction in np.flatnonzero(source.segment_open[:, row]).tolist():
+            own = {"reversed": bool(direction), "geometry": LineString(line[::-1] if direction else line)}
+            if not source.segment_flags[row] & EdgeFlag.assumed_speed:
+                own["maxspeed"] = repr(float(source.segment_speed_kph[direction, row]))
+            yield row, direction, common | own
 
 
 def _distinct_ids(source: RoadSource) -> list[int]:

@@ -189,7 +189,7 @@ def _save(arrays: object, folder: Path, *, leave_out: tuple[str, ...] = ()) -> N
 
 def _load(kind: type[Arrays], folder: Path, **others: object) -> Arrays:
     # Mode "c" maps the file privately: never written back, and for numba the same type as an array in memory.
-    names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]  # a dataclass
+    names = [field.name for field in fields(kind) if field.init and field.name not in others]  # type: ignore[arg-type]  # a dataclass
     paths = {name: folder / f"{name}.npy" for name in names}
     # An empty array cannot be mapped, and mapping a page costs more than reading it.
     arrays = {

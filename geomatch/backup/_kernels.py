@@ -5,6 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from geomatch.model import Reason
+
+NOT_AVAILABLE, UNMANNED, LACKS_CAPABILITY, NO_FIX, STALE_FIX, OFF_MAP = (
+    np.uint8(reason.code)
+    for reason in (
+        Reason.not_available, Reason.unmanned, Reason.lacks_capability, Reason.no_fix, Reason.stale_fix, Reason.off_map
+    )
+)  # fmt: skip
+
 
 @njit(cache=True, nogil=True)
 def screen(
@@ -12,7 +21,6 @@ def screen(
     fix_time, stale_after_s, outside, snap_m,
     on_foot, edge, fraction, other, other_fraction,
     now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps,
-    not_available, unmanned, lacks_capability, no_fix, stale_fix, off_map,
     codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
 ):  # fmt: skip
     """Fills codes[n]: the first reason that holds, in the order of model.Reason; 0: may go.
@@ -25,22 +33,22 @@ def screen(
     for n in range(len(preset)):
         code = preset[n]
         if code == 0 and availability[n] == 2:
-            code = not_available
+            code = NOT_AVAILABLE
         if code == 0 and officers[n] == 0:
-            code = unmanned
+            code = UNMANNED
         if code == 0:
             for w in range(len(needed_bits)):
                 if capability_bits[n, w] & needed_bits[w] != needed_bits[w]:
-                    code = lacks_capability
+                    code = LACKS_CAPABILITY
         if code == 0:
             code = aid_code[n]
         if code == 0 and fix_time[n] != fix_time[n]:
-            code = off_map if outside[n] else no_fix
+            code = OFF_MAP if outside[n] else NO_FIX
         # A report from outside the map is mostly a glitch: while the fix before it is fresh, that one counts.
         if code == 0 and now - fix_time[n] > stale_after_s[n]:
-            code = off_map if outside[n] else stale_fix
+            code = OFF_MAP if outside[n] else STALE_FIX
         if code == 0 and edge[n] < 0:
-            code = off_map
+            code = OFF_MAP
         codes[n] = code
         off_road_m = snap_m[n] - on_road_within_m if snap_m[n] > on_road_within_m else 0.0
         turnout_ms[n] = ready_ms if availability[n] == 0 and not on_foot[n] else busy_ms

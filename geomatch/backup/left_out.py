@@ -23,7 +23,10 @@ class ExcludedList(Sequence[Excluded]):
 
     def __init__(self, field: Field, codes: Bytes, region: Region, stop: Stop, priors: EtaPriors) -> None:
         self._field, self._codes, self._region, self._stop, self._priors = field, codes, region, stop, priors
-        self._slots = np.flatnonzero(codes).astype(np.int32)
+
+    @cached_property
+    def _slots(self) -> Ints:
+        return np.flatnonzero(self._codes).astype(np.int32)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -94,8 +97,13 @@ class ExcludedList(Sequence[Excluded]):
 class BeyondList(Sequence[BeyondK]):
     """Every unit that may go but is not among the k fastest, by unit id."""
 
-    def __init__(self, field: Field, found: Soonest, slots: Ints) -> None:
-        self._field, self._found, self._slots = field, found, slots
+    def __init__(self, field: Field, codes: Bytes, found: Soonest, shown: int) -> None:
+        self._field, self._codes, self._found, self._shown = field, codes, found, shown
+
+    @cached_property
+    def _slots(self) -> Ints:
+        candidates = self._field.slots[self._found.rows[: self._shown]]
+        return np.setdiff1d(np.flatnonzero(self._codes == 0), candidates, assume_unique=True).astype(np.int32)
 
     def __len__(self) -> int:
         return len(self._slots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -32,6 +33,7 @@ from geomatch.region import Region
 from geomatch.road.travel_time import Places, Soonest
 
 K_AT_MOST = 10_000
+_AVAILABILITIES = tuple(Availability)
 _NOBODY_ASKED: Mapping[str, Asked] = MappingProxyType({})
 
 
@@ -90,7 +92,7 @@ def rank(
     shown = min(wanted, len(found.rows))
     candidates = tuple(_candidate(stop, field, region, priors, found, i) for i in range(shown))
     codes = _codes(field, found)
-    beyond = np.setdiff1d(np.flatnonzero(codes == 0), field.slots[found.rows[:shown]], assume_unique=True)
+    of_code = np.bincount(codes, minlength=1).tolist()
     return Ranking(
         stop=stop,
         resolved=resolved.stop,
@@ -99,9 +101,9 @@ def rank(
         mode=field.mode,
         candidates=candidates,
         excluded=ExcludedList(field, codes, region, stop, priors),
-        beyond_k=BeyondList(field, found, beyond),
-        counts=_counts(codes, shown, len(beyond)),
-        complete=_complete(field, found, shown),
+        beyond_k=BeyondList(field, codes, found, shown),
+        counts=_counts(of_code, shown),
+        complete=_complete(found, shown),
         need_met_s=_need_met_s(stop, field, found),
         epoch=0,
         region=region.hash,
@@ -137,9 +139,8 @@ def screen(
         preset, view.availability, view.officers, view.capability_bits, needed, verdicts.codes, verdicts.request_ms,
         view.fix_time, view.stale_after_s, view.outside, view.snap_m, view.on_foot, view.edge, view.fraction,
         view.other, view.other_fraction, now, priors.turnout_ms(ready=True), priors.turnout_ms(ready=False),
-        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, Reason.not_available.code,
-        Reason.unmanned.code, Reason.lacks_capability.code, Reason.no_fix.code, Reason.stale_fix.code,
-        Reason.off_map.code, codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
+        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, codes, turnout_ms, access_ms,
+        slots, place_edge, place_fraction, delay_ms,
     )  # fmt: skip
     slots = slots[:rows]
     return Field(
@@ -155,39 +156,42 @@ def _candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, foun
     slot = int(field.slots[row])
     unit = view.units[slot]
     snap_m = float(view.snap_m[slot])
-    distance_m = float(np.hypot(view.x[slot] - field.resolved.xy.x, view.y[slot] - field.resolved.xy.y))
+    distance_m = math.hypot(view.x[slot] - field.resolved.xy.x, view.y[slot] - field.resolved.xy.y)
     fix_age_s = round(field.now - float(view.fix_time[slot]), 3)
     eta = priors.eta(
         request_ms=int(field.verdicts.request_ms[slot]), turnout_ms=int(field.turnout_ms[slot]),
         travel_ms=int(found.total_ms[i]) - int(field.delay_ms[row]), access_ms=int(field.access_ms[slot]),
         distance_m=distance_m, fix_age_s=fix_age_s,
     )  # fmt: skip
-    availability = tuple(Availability)[view.availability[slot]]
-    notes = {
-        "sets_off_either_way": field.places.edge[row, 1] >= 0,
-        "conditionally_available": availability is Availability.conditionally_available,
-        "off_road": snap_m > priors.on_road_within_m,
-        "fix_from_the_future": fix_age_s < 0,
-        "newest_report_off_map": bool(view.outside[slot]),
-    }
+    availability = _AVAILABILITIES[view.availability[slot]]
+    notes = (
+        ("sets_off_either_way", field.places.edge[row, 1] >= 0),
+        ("conditionally_available", availability is Availability.conditionally_available),
+        ("off_road", snap_m > priors.on_road_within_m),
+        ("fix_from_the_future", fix_age_s < 0),
+        ("newest_report_off_map", view.outside[slot]),
+    )
     return Candidate(
         unit=unit.id, agency=unit.agency, call_sign=unit.call_sign, officers=unit.officers, eta=eta,
         distance_m=round(distance_m, 1), fix_age_s=fix_age_s,
         place=place_on(region.network, int(field.places.edge[row, side]), float(field.places.fraction[row, side]),
                        snap_m),
         verdict=field.verdicts.of(slot, eta_ms=int(found.total_ms[i])), availability=availability,
-        preferred_met=tuple(word for word in stop.need.preferred if word in unit.capabilities),
-        notes=tuple(note for note, holds in notes.items() if holds),
+        preferred_met=tuple([word for word in stop.need.preferred if word in unit.capabilities]),
+        notes=tuple([note for note, holds in notes if holds]),
     )  # fmt: skip
 
 
 def _codes(field: Field, found: Soonest) -> Bytes:
     """Reasons by slot, with those that only the search could find: no way by road, and too far for its agreement."""
+    ended = found.frontier_ms >= NEVER_MS
+    if not ended and field.most_ms is None:
+        return field.codes
     codes = field.codes.copy()
-    at_least_ms = np.minimum(found.evaluated_ms, field.delay_ms + np.int64(found.frontier_ms))
-    if found.frontier_ms >= NEVER_MS:  # the search went on to its end
+    if ended:
         codes[field.slots[found.evaluated_ms >= NEVER_MS]] = Reason.no_route.code
     if field.most_ms is not None:
+        at_least_ms = np.minimum(found.evaluated_ms, field.delay_ms + np.int64(found.frontier_ms))
         too_far = (at_least_ms > field.most_ms) & (at_least_ms < NEVER_MS)
         codes[field.slots[too_far]] = Reason.limit_reached.code
     return codes
@@ -200,25 +204,28 @@ def aid_request(stop: Stop, resolved: Resolved, now: UnixTime, asked: Mapping[st
     )  # fmt: skip
 
 
-def _counts(codes: Bytes, candidates: int, beyond: int) -> Mapping[str, int]:
-    of = np.bincount(codes, minlength=len(REASON_OF_CODE)).tolist()
-    by_reason = {reason.value: of[reason.code] for reason in Reason if of[reason.code]}
-    return {"units": len(codes), "candidates": candidates, "beyond_k": beyond, **by_reason}
+def _counts(of_code: list[int], candidates: int) -> Mapping[str, int]:
+    counts = {"units": sum(of_code), "candidates": candidates, "beyond_k": of_code[0] - candidates}
+    for reason, count in zip(REASON_OF_CODE[1:], of_code[1:], strict=False):
+        if count and reason is not None:
+            counts[reason.value] = count
+    return counts
 
 
-def _complete(field: Field, found: Soonest, shown: int) -> Complete:
-    unknown = found.evaluated_ms == NEVER_MS
-    bound_ms = None
-    if found.frontier_ms < NEVER_MS and unknown.any():
-        bound_ms = int(field.delay_ms[unknown].min()) + found.frontier_ms
+def _complete(found: Soonest, shown: int) -> Complete:
+    """Where the search went on to its end, or nobody is left, there is no bound to name: all were evaluated."""
+    bounded = found.frontier_ms < NEVER_MS and found.least_delay_ms < NEVER_MS
     return Complete(
         kth_eta_s=int(found.total_ms[shown - 1]) / 1000 if shown else None,
-        not_evaluated_at_least_s=None if bound_ms is None else bound_ms / 1000,
-        evaluated=int(np.count_nonzero(~unknown)),
+        not_evaluated_at_least_s=(found.least_delay_ms + found.frontier_ms) / 1000 if bounded else None,
+        evaluated=found.evaluated,
     )
 
 
 def _need_met_s(stop: Stop, field: Field, found: Soonest) -> float | None:
-    officers = np.cumsum(field.view.officers[field.slots[found.rows]])
-    enough = np.flatnonzero(officers >= stop.need.officers)
-    return int(found.total_ms[enough[0]]) / 1000 if len(enough) else None
+    missing = stop.need.officers
+    for row, total_ms in zip(found.rows.tolist(), found.total_ms.tolist(), strict=True):
+        missing -= int(field.view.officers[field.slots[row]])
+        if missing <= 0:
+            return float(total_ms / 1000)
+    return None

@@ -93,7 +93,8 @@ def ball(
     a unit's one or two places, -1 for none. A unit that needs more than most_ms[row] is not among the k.
     Fills best_ms[row] (NEVER: not reached), best_side[row] (0, 1; 2, 3: straight along the target edge itself),
     top_ms, top_row. `label` and `first_place` must be NEVER and -1 everywhere, and are again afterwards.
-    Returns (found, frontier, settled): every unit that is not evaluated has delay + travel >= its delay + frontier.
+    Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
+    delay + travel >= its delay + frontier.
     Ends when the k-th is certain, ties included; O(settled log settled + units).
     """
     rows = len(delay_ms)
@@ -148,7 +149,6 @@ def ball(
                 follows[e] = t
                 size = _push(heap, size, (np.int64(d) << 32) | np.int64(e))
     frontier = NEVER
-    settled = 0
     while size > 0 and waiting > 0:
         d = np.int32(heap[0] >> 32)
         e = np.int32(heap[0] & 0xFFFFFFFF)
@@ -158,7 +158,6 @@ def ball(
         size = _pop(heap, size)
         if d > label[e]:
             continue
-        settled += 1
         place = first_place[e]
         while place >= 0:
             row = place >> 1
@@ -186,12 +185,18 @@ def ball(
                 size = _push(heap, size, (np.int64(through) << 32) | np.int64(p))
     for i in range(marked):
         label[touched[i]] = NEVER
+    evaluated = 0
+    least_delay = NEVER
     for row in range(rows):
         for side in range(2):
             edge = place_edge[row, side]
             if edge >= 0:
                 first_place[edge] = -1
-    return found, frontier, settled
+        if best_ms[row] < NEVER:
+            evaluated += 1
+        else:
+            least_delay = min(least_delay, delay_ms[row])
+    return found, frontier, evaluated, least_delay
 
 
 @njit(cache=True, nogil=True)
@@ -237,7 +242,7 @@ def snap(
     px, py, course_deg, accuracy_m,
     x0, y0, cell_m, columns, rows, cell_first, cell_piece,
     piece_point, piece_geometry, piece_course_deg, x, y, along_m, geometry_m, geometry_edge,
-    course_sigma_deg, position_sigma_m,
+    edge_length_m, course_sigma_deg, position_sigma_m,
     out_edge, out_fraction, out_other, out_other_fraction, out_metres,
 ):  # fmt: skip
     """Puts each position on the directed edge with the least (distance / sigma)^2 + (turn / sigma)^2.
@@ -315,11 +320,19 @@ def snap(
                                 best_m = away
         if best_edge < 0:
             continue
-        best_fraction = min(max(best_fraction, 0.0), 1.0)
+        if best_backward:
+            best_fraction = 1.0 - best_fraction
         out_edge[n] = best_edge
-        out_fraction[n] = 1.0 - best_fraction if best_backward else best_fraction
+        out_fraction[n] = _whole_mm(best_fraction, edge_length_m[best_edge])
         out_metres[n] = best_m
         if not headed:
             other = geometry_edge[piece_geometry[best_piece], 0 if best_backward else 1]
-            out_other[n] = other
-            out_other_fraction[n] = 1.0 - out_fraction[n]
+            if other >= 0:
+                out_other[n] = other
+                out_other_fraction[n] = _whole_mm(1.0 - best_fraction, edge_length_m[other])
+
+
+@njit(cache=True, nogil=True)
+def _whole_mm(fraction, length_m):
+    """The fraction of the nearest whole millimetre."""
+    return min(max(np.round(fraction * length_m * 1000.0) / 1000.0 / length_m, 0.0), 1.0)

@@ -148,5 +148,7 @@ class _Mode:
             )  # fmt: skip
         rows = top_row[:found]
         return Soonest(
-            rows=rows, total_ms=top_ms[:found], side=side[rows] & 1, evaluated_ms=best, frontier_ms=int(frontier)
-        )
+            rows=rows, total_ms=top_ms[:found], side=side[rows] & 1, evaluated_ms=best,
+            evaluated=int(np.count_nonzero(best < NEVER_MS)), frontier_ms=int(frontier),
+            least_delay_ms=int(delay_ms[best >= NEVER_MS].min(initial=NEVER_MS)),
+        )  # fmt: skip

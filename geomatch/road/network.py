@@ -6,7 +6,7 @@ metres, times whole milliseconds; every per-mode array has one row per DrivingMo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
 import numpy as np
@@ -105,6 +105,8 @@ class RoadNetwork:
     name_first: Ints
     """(names + 1,) bytes of a name in name_utf8; name 0 is empty."""
     name_utf8: Bytes
+    _names: dict[int, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """Names that were read before."""
 
     def __post_init__(self) -> None:
         self._check()
@@ -128,8 +130,11 @@ class RoadNetwork:
 
     def name(self, edge: int) -> str:
         row = int(self.edge_name[edge])
-        first, last = int(self.name_first[row]), int(self.name_first[row + 1])
-        return bytes(self.name_utf8[first:last]).decode()
+        known = self._names.get(row)
+        if known is None:
+            first, last = int(self.name_first[row]), int(self.name_first[row + 1])
+            known = self._names[row] = bytes(self.name_utf8[first:last]).decode()
+        return known
 
     def points(self, edge: int) -> tuple[Floats, Floats]:
         """x and y along the edge, in driving direction."""

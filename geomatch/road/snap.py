@@ -98,21 +98,15 @@ class Snapper:
         Places are whole millimetres along their edges, so that what is printed of them is all there is to them.
         """
         n = len(x)
-        course = np.where(speed_mps < MOVING_MPS, np.nan, course_deg)
-        out = Snapped(
-            edge=np.full(n, -1, np.int32), fraction=np.zeros(n), other=np.full(n, -1, np.int32),
-            other_fraction=np.zeros(n), metres=np.full(n, np.nan),
-        )  # fmt: skip
+        edges, numbers = np.empty((2, n), np.int32), np.zeros((3, n))
+        out = Snapped(edge=edges[0], fraction=numbers[0], other=edges[1], other_fraction=numbers[1], metres=numbers[2])
         _kernels.snap(
-            x, y, course, accuracy_m,
+            x, y, np.where(speed_mps < MOVING_MPS, np.nan, course_deg), accuracy_m,
             self.origin_xy[0], self.origin_xy[1], CELL_M, self.shape[1], self.shape[0], self.cell_first,
             self.cell_piece, self.piece_point, self.piece_geometry, self.piece_course_deg, self.x, self.y,
-            self.along_m, self.geometry_m, self.geometry_edge, COURSE_SIGMA_DEG, POSITION_SIGMA_M,
+            self.along_m, self.geometry_m, self.geometry_edge, self.edge_length_m, COURSE_SIGMA_DEG, POSITION_SIGMA_M,
             out.edge, out.fraction, out.other, out.other_fraction, out.metres,
         )  # fmt: skip
-        for edge, fraction in ((out.edge, out.fraction), (out.other, out.other_fraction)):
-            length_m = self.edge_length_m[edge]
-            fraction[:] = np.minimum(np.round(fraction * length_m, 3) / length_m, 1.0)
         return out
 
     def outside(self, x: Floats, y: Floats) -> Bools:

@@ -43,8 +43,11 @@ class Soonest:
     """(found,) which of its two places the unit sets off from."""
     evaluated_ms: Ints
     """(rows,) the best total known of each; NEVER_MS: not evaluated, or no way."""
+    evaluated: int
     frontier_ms: int
     """Whoever was not evaluated needs at least its start delay plus this; NEVER_MS: all were, the rest has no way."""
+    least_delay_ms: int
+    """The least start delay of those that were not evaluated; NEVER_MS: there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +125,7 @@ class TravelTimes:
         most = np.full(n, NEVER_MS, np.int32) if most_ms is None else most_ms
         scratch = self._scratch(n)
         k = min(k, n)
-        found, frontier, _ = _kernels.ball(
+        found, frontier, evaluated, least_delay = _kernels.ball(
             self._arcs.first, self._arcs.edge_before, self._arcs.ms[mode.row], self.network.edge_ms[mode.row],
             targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, most, k,
             scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
@@ -136,8 +139,9 @@ class TravelTimes:
         else:
             rows, total = scratch.top_row[:found].copy(), scratch.top_ms[:found].copy()
         return Soonest(
-            rows=rows, total_ms=total, side=scratch.best_side[rows] & 1, evaluated_ms=best, frontier_ms=int(frontier)
-        )
+            rows=rows, total_ms=total, side=scratch.best_side[rows] & 1, evaluated_ms=best, evaluated=int(evaluated),
+            frontier_ms=int(frontier), least_delay_ms=int(least_delay),
+        )  # fmt: skip
 
     def path(self, targets: Targets, place: Places, mode: DrivingMode) -> tuple[list[int], float, float]:
         """The edges of a fastest way (copies by their own numbers), and the fractions where it starts and ends.

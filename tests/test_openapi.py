@@ -83,7 +83,7 @@ def test_every_operation_is_summarised_described_and_names_its_problems(document
 def test_every_field_of_a_measure_names_its_unit_and_times_are_rfc_3339(document):
     units = ("_s", "_m", "_mps", "_deg", "_seq")
     plain = {"lon", "lat", "officers", "cap", "k", "edge", "rank", "evaluated", "units", "applied", "epoch", "status",
-             "counts", "tier",
+             "counts", "tier", "priority",
              "remaining_quota", "home_cover_after"}  # fmt: skip
     for name, schema_of in document["components"]["schemas"].items():
         for field, kind in schema_of.get("properties", {}).items():

@@ -242,7 +242,6 @@ def test_only_loopback_addresses_are_served_unless_the_caller_says_otherwise():
     with pytest.raises(BadInput, match="--allow-open"):
         listen("0.0.0.0", 0)
     with listen("127.0.0.1", 0) as taken:
-        taken.listen()
         with pytest.raises(BadInput, match="--port"):
             listen("127.0.0.1", taken.getsockname()[1])
 

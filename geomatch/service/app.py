@@ -8,7 +8,8 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from geomatch.errors import BadInput, UnknownUnit
 from geomatch.model import Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
@@ -62,9 +63,17 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
         openapi_extra=takes(RankingRequest),
         responses=gives(Ranking, 413, 415, 422),
     )
-    def post_ranking(ask: Annotated[RankingRequest, Depends(read_ranking)]) -> Response:
+    async def post_ranking(request: Request) -> Response:
         """The k soonest units that may go, by eta_s and then unit id. All others are counted by reason; they are
         listed when `include` asks for it."""
+        ask = await read_ranking(request)
+        if ask.units is None and not ask.include:
+            # Here and not in a thread: handing it over costs more than the ranking itself (1.1 ms of CPU time
+            # against 0.5 with 1,000 units held).
+            return answer(ask)
+        return await run_in_threadpool(answer, ask)
+
+    def answer(ask: RankingRequest) -> Response:
         now = clock() if ask.now is None else ask.now
         with_routes = Include.route in ask.include
         if ask.units is None:

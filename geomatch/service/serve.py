@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int, *, open_to_all: bool = False) -> socket.socket:
-    """A bound socket; port 0 takes a free one. Raises BadInput where it may not or cannot be had.
+    """A socket on which callers already queue; port 0 takes a free one. Raises BadInput where it may not or cannot be had.
 
     The API has no keys yet: whoever reaches it sees every unit's position. So it stays on this machine unless the
     caller says that something in front of it checks who asks.
@@ -38,6 +38,7 @@ def listen(host: str, port: int, *, open_to_all: bool = False) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(LONGEST_QUEUE)
     except OSError as fault:
         raise BadInput(f"cannot listen on {host} port {port} ({fault.strerror}): choose another with --port") from None
     return listener

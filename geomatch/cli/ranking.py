@@ -61,7 +61,7 @@ def rank(
     try:
         need = Need(officers=officers, capabilities=tuple(capabilities or ()))
         stop = Stop(
-            id="stop", at=read_position(at), agency=agency, course_deg=course_deg, urgency=urgency,  # type: ignore[arg-type]  # Stop reads the word
+            id="stop-1", at=read_position(at), agency=agency, course_deg=course_deg, urgency=urgency,  # type: ignore[arg-type]  # Stop reads the word
             need=need,
         )  # fmt: skip
         moment = None if now is None else parse_time(now)

@@ -44,10 +44,9 @@ def compass(course_deg: float) -> str:
 def print_ranking(ranking: Ranking, out: Console) -> None:
     """Where, who, who not and why, and what is proven."""
     out.print(f"[bold]Stop {escape(ranking.stop.id)}[/bold] {escape(where(ranking.resolved))}")
-    out.print(
-        f"{_spaced(ranking.stop.urgency)}, {ranking.mode} driving, "
-        f"{_counted(ranking.counts.get('units', 0), 'unit')} known, at {format_time(ranking.now)}\n"
-    )
+    units = _counted(ranking.counts.get("units", 0), "unit")
+    moment = format_time(ranking.now).replace(".000Z", "Z")
+    out.print(f"{_spaced(ranking.stop.urgency)}, {ranking.mode} driving, {units} known, at {moment}\n")
     if ranking.candidates:
         out.print(candidates_table(ranking))
     else:
@@ -58,9 +57,10 @@ def print_ranking(ranking: Ranking, out: Console) -> None:
 
 def where(resolved: ResolvedStop) -> str:
     """The roads it was put on, and whose stop it is, so that a wrong snap shows."""
-    roads = [
-        f"on {place.road or 'a road with no name'} heading {compass(place.towards_deg)}" for place in resolved.places
-    ]
+    headings: dict[str, list[str]] = {}
+    for place in resolved.places:
+        headings.setdefault(place.road or "a road with no name", []).append(compass(place.towards_deg))
+    roads = [f"on {road} heading {' or '.join(ways)}" for road, ways in headings.items()]
     snap = f", {resolved.places[0].snap_m:.0f} m from the position given" if resolved.places else ""
     agency = f"; {resolved.agency}" if resolved.agency else ""
     beat = f", {resolved.beat}" if resolved.beat else ""

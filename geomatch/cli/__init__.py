@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from geomatch.cli import demo, maps, ranking, serving
+from geomatch.cli import checking, demo, maps, ranking, serving
 from geomatch.errors import GeomatchError
 
 HELP = """Which backup units can be at a stop first, by road, and may go?
@@ -66,7 +66,7 @@ def application() -> typer.Typer:
     )
     app.command("demo")(demo.demo)
     app.command("build")(maps.build)
-    app.command("check")(maps.check)
+    app.command("check")(checking.check)
     app.command("export")(maps.export)
     app.command("rank")(ranking.rank)
     app.command("serve")(serving.serve)

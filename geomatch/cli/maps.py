@@ -1,4 +1,4 @@
-"""`geomatch build`, `check` and `export`: from a map to a region, and out again."""
+"""`geomatch build` and `export`: from a map to a region, and out again."""
 
 from __future__ import annotations
 
@@ -74,26 +74,6 @@ def build(
     from geomatch.cli.reports import print_build
 
     print_build(region, out)
-
-
-def check(
-    subject: Annotated[Path, typer.Argument(metavar="REGION|LAYER", exists=True, help="A region, or a GIS file.")],
-    *,
-    findings_out: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="F.gpkg", help="The findings as features, for QGIS.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what is wrong with a map, feature by feature. Exit status 1 where something is.
-
-    A region is checked for damage and its build's warnings; a layer of service boundaries against NENA-STA-006.3:
-    fields, ids, geometry, gaps, overlaps, dates.
-
-    \b
-      geomatch check hudson.region
-      geomatch check police.gpkg --output findings.gpkg
-    """
-    raise NotImplementedError
 
 
 def export(

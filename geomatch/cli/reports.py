@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
-from rich.padding import Padding
 
-from geomatch.cli.text import console
+from geomatch.cli.text import console, tell
 
 if TYPE_CHECKING:
     from geomatch.region import Region
@@ -24,8 +23,7 @@ def print_build(region: Region, out: Path) -> None:
     """The whole report: what there is, what was guessed, what was left out, what to look at."""
     screen = console()
     for line in build_lines(region, out):
-        words = line.lstrip(" ")
-        screen.print(Padding(words, (0, 0, 0, len(line) - len(words)), expand=False))
+        tell(screen, line)
 
 
 def build_lines(region: Region, out: Path) -> Iterator[str]:

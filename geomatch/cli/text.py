@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from geomatch.quantities import format_time
@@ -25,6 +26,12 @@ def console() -> Console:
     """Stdout: as wide as the terminal, or 120 columns where there is none."""
     screen = Console(highlight=False)
     return screen if screen.is_terminal else Console(highlight=False, width=PIPE_COLUMNS)
+
+
+def tell(out: Console, line: str) -> None:
+    """A line whose leading spaces hold for what is wrapped of it too."""
+    words = line.lstrip(" ")
+    out.print(Padding(words, (0, 0, 0, len(line) - len(words)), expand=False))
 
 
 def minutes(seconds: float) -> str:

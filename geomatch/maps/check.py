@@ -7,7 +7,6 @@ service), holes, parts, a corner that only one of two neighbours has.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from geomatch.maps.check_shapes import Stretch, Tolerances
 from geomatch.maps.faults import ERROR, Fault, finding_of, place_of, text_of
 from geomatch.maps.field_mapping import FieldMapping, read_mapping
 from geomatch.maps.findings import CheckResult, Finding
-from geomatch.maps.layer_files import LayerTable, layer_names, read_table, to_lonlat
+from geomatch.maps.layer_files import LayerTable, layer_names, read_table, to_lonlat, way_to_lonlat
 from geomatch.maps.nena import LAYERS, Edition, LayerSchema
 from geomatch.quantities import UnixTime
 
@@ -57,6 +56,9 @@ def check_layer(
         table = _in_order(read_table(path, name, names, crs))
         lonlat, said = to_lonlat(table)
         schema = _schema(table)
+        if not table.features:
+            empty = Fault("empty_layer", ERROR, None, "the layer has no feature", "export it again, or take it out")
+            findings.append(finding_of(table, empty, None))
         faults = list(field_faults(table, schema, edition, at=at, agencies=agencies if _has_agencies(schema) else None))
         findings += [finding_of(table, fault, place_of(lonlat, fault.row)) for fault in faults]
         findings += _shape_findings(table, lonlat, schema)
@@ -86,14 +88,7 @@ def _in_order(table: LayerTable) -> LayerTable:
             outline,
         )
 
-    order = sorted(range(table.features), key=key)
-    return replace(
-        table,
-        columns={name: values[order] for name, values in table.columns.items()},
-        geometry=table.geometry[order],
-        unreadable=table.unreadable[order],
-        curved=table.curved[order],
-    )
+    return table.rows(np.array(sorted(range(table.features), key=key), np.intp))
 
 
 def _schema(table: LayerTable) -> LayerSchema:
@@ -172,4 +167,4 @@ def _comparable(table: LayerTable, lonlat: np.ndarray) -> Outlines | None:
     rounded = np.flatnonzero(~shapely.is_valid(metres))
     metres[rounded] = shapely.buffer(metres[rounded], 0.0)
     shapely.prepare(metres)
-    return Outlines(rows=np.array(rows, np.intp), metres=metres, stretch=stretch)
+    return Outlines(rows=np.array(rows, np.intp), metres=metres, stretch=stretch, to_lonlat=way_to_lonlat(table.crs))

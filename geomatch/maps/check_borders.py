@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Outlines:
     metres: np.ndarray
     """(V,) mended where they were broken, so that a broken feature leaves no gap of its own."""
     stretch: Stretch
+    to_lonlat: Callable[[Floats], Floats]
+    """From the layer's own coordinates."""
 
 
 def border_findings(table: LayerTable, schema: LayerSchema, shapes: Outlines, limits: Tolerances) -> Iterator[Finding]:
@@ -85,11 +87,13 @@ def _gaps(
     table: LayerTable, shapes: Outlines, ground: BaseGeometry, pieces: list[Piece], limits: Tolerances
 ) -> Iterator[Finding]:
     """Each place once: a hole may be a strip too, of one service and of the layer. Dates do not count."""
-    told: list[BaseGeometry] = []
-    for piece in sorted(pieces, key=lambda piece: (-piece.shape.area, piece.shape.bounds)):
-        if any(shapely.intersects(piece.shape, other) for other in told):
+    pieces = sorted(pieces, key=lambda piece: (-piece.shape.area, piece.shape.bounds))
+    tree = shapely.STRtree([piece.shape for piece in pieces])
+    told: set[int] = set()
+    for i, piece in enumerate(pieces):
+        if not told.isdisjoint(tree.query(piece.shape, predicate="intersects").tolist()):
             continue
-        told.append(piece.shape)
+        told.add(i)
         first, *others = (name_of(table, int(shapes.rows[row])) for row in piece.rows)
         between = f"{piece.shape.area:,.0f} m2 between it and {' and '.join(others[:2])}, {piece.width_m:.1f} m wide,"
         repair = f"give the ground to {first}, whose border with it is the longest"
@@ -167,8 +171,8 @@ def _at(
 ) -> Finding:
     rows = [int(shapes.rows[row]) for row in piece.rows]
     native = shapes.stretch.back(piece.shape)
-    lonlat, _ = to_lonlat(replace(table, geometry=np.array([native], dtype=object)))
-    place = lonlat[0] if lonlat[0].is_valid else mended(lonlat[0])  # a thread may cross itself once it is rounded
+    lonlat = shapely.transform(native, shapes.to_lonlat)
+    place = lonlat if lonlat.is_valid else mended(lonlat)  # a thread may cross itself once it is rounded
     fault = Fault(code, severity, rows[0] if rows else None, sentence, repair, tuple(rows[1:]))
     return finding_of(table, fault, place)
 

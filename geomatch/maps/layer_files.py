@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from geomatch.errors import BadMap
@@ -50,6 +51,16 @@ class LayerTable:
     @property
     def features(self) -> int:
         return len(self.geometry)
+
+    def rows(self, rows: npt.NDArray[np.intp]) -> LayerTable:
+        """Some of the features, in the order given."""
+        return replace(
+            self,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            geometry=self.geometry[rows],
+            unreadable=self.unreadable[rows],
+            curved=self.curved[rows],
+        )
 
 
 def layer_names(path: Path, layer: str | None, *, is_known: Callable[[str], object] = schema_of) -> tuple[str, ...]:
@@ -114,33 +125,48 @@ def to_lonlat(table: LayerTable) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises BadMap for degrees that are none, as metres taken for degrees, or latitude before longitude.
     """
-    from pyproj import Transformer
-    from pyproj.transformer import TransformerGroup
-
     said: tuple[str, ...] = ()
     geometry = table.geometry
     if not _is_wgs84(table.crs):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # told below, in words for the one who loads the layer
-            group = TransformerGroup(table.crs, "OGC:CRS84", always_xy=True)
-            way = Transformer.from_crs(table.crs, "OGC:CRS84", always_xy=True)
-        if not group.best_available:
-            missing = sorted({grid.short_name for one in group.unavailable_operations for grid in one.grids})
-            accuracy = f"{way.accuracy:g} m" if way.accuracy >= 0 else "an unknown error"
-            sentence = (
-                f"layer {table.name!r}: the best datum shift from {table.crs.name} needs a grid that is not installed "
-                f"({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); the one used is good to {accuracy}"
-            )
-            said = (sentence,)
-
-        def shift(points: Floats) -> Floats:
-            return np.column_stack(way.transform(points[:, 0], points[:, 1]))
-
-        geometry = shapely.transform(geometry, shift)
+        said = _missing_grids(table)
+        geometry = shapely.transform(geometry, way_to_lonlat(table.crs))
     bounds = shapely.bounds(geometry[shapely.is_geometry(geometry) & ~shapely.is_empty(geometry)])
     if len(bounds):
         _check_degrees(table, bounds)
     return geometry, said
+
+
+def way_to_lonlat(crs: CRS) -> Callable[[Floats], Floats]:
+    """Points (P, 2) of a coordinate system into WGS 84 degrees. Takes tens of milliseconds to find: keep it."""
+    from pyproj import Transformer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing grid is told once, by `to_lonlat`
+        way = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+
+    def turn(points: Floats) -> Floats:
+        return np.column_stack(way.transform(points[:, 0], points[:, 1]))
+
+    return turn
+
+
+def _missing_grids(table: LayerTable) -> tuple[str, ...]:
+    """In words for the one who loads the layer, where the best datum shift needs a grid that is not there."""
+    from pyproj.transformer import TransformerGroup
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        group = TransformerGroup(table.crs, "OGC:CRS84", always_xy=True)
+    if group.best_available:
+        return ()
+    missing = sorted({grid.short_name for one in group.unavailable_operations for grid in one.grids})
+    good_to = group.transformers[0].accuracy if group.transformers else -1.0
+    sentence = (
+        f"layer {table.name!r}: the best datum shift from {table.crs.name} needs a grid that is not installed "
+        f"({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}); the one used is good to "
+        f"{f'{good_to:g} m' if good_to >= 0 else 'an unknown error'}"
+    )
+    return (sentence,)
 
 
 def with_short_edges(table: LayerTable, longest_m: Metres) -> LayerTable:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from geomatch.aid.quotas import Quotas
-from geomatch.backup import explain, ranking, routes
+from geomatch.backup import compare, explain, ranking, routes
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.errors import UnknownAgency
@@ -15,6 +15,7 @@ from geomatch.fleet.limits import FleetLimits
 from geomatch.fleet.view import FleetView
 from geomatch.model import (
     Availability,
+    Comparison,
     Explanation,
     Fix,
     FixResult,
@@ -108,6 +109,12 @@ class Matcher:
         self._check_agencies([state.unit for state in states])
         view = Fleet.of(self.region.snapper, states, self.limits).view()
         return self._rank(view, stop, k, now, exclude_units, with_routes=with_routes)
+
+    def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
+        """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
+        return compare.compare(
+            stop, self.fleet.view(), self.region, now=now, priors=self.priors, quotas=self.quotas.view()
+        )
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         """Where one unit stands for one stop, and why, in a sentence. Raises UnknownUnit."""

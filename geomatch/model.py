@@ -395,6 +395,33 @@ class Excluded:
     """Where an agreement, or the want of one, is the reason."""
     best_case_s: Seconds | None = None
     worst_case_s: Seconds | None = None
+    would_be: str | None = None
+    """`1st, in 1:05, if it were available`: what its reason costs; None where nothing would make it a candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One way to choose, and whom it gives."""
+
+    unit: str
+    agency: str
+    call_sign: str
+    eta_s: Seconds
+    behind_s: Seconds
+    """After the fastest of all."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The same stop under four rules, so that what an agreement or an approval costs shows in seconds. None: nobody."""
+
+    fastest_of_all: Choice | None
+    """Whether it may go or not; without what it would take to ask for it."""
+    fastest_that_may_go: Choice | None
+    """Asking and approval included."""
+    fastest_without_approval: Choice | None
+    fastest_of_own_agency: Choice | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geomatch.backup.left_out import clock
+from geomatch.backup.left_out import clock, ordinal
 from geomatch.errors import UnknownUnit
 from geomatch.model import Candidate, Excluded, Explanation, Ranking
 
@@ -33,7 +33,7 @@ def of_candidate(candidate: Candidate, number: int) -> str:
     """`2A14 is 1st: there in 1:32 (0:15 to get rolling, 1:17 of driving), seen 4 s ago on River Road.`"""
     eta = candidate.eta
     parts = [
-        f"{clock(eta.request_s)} to be asked for" if eta.request_s else "",
+        f"{clock(eta.request_s)} until its agency has sent it" if eta.request_s else "",
         f"{clock(eta.turnout_s)} to get rolling",
         f"{clock(eta.travel_s)} of driving",
         f"{clock(eta.access_s)} on foot" if eta.access_s else "",
@@ -46,10 +46,5 @@ def of_candidate(candidate: Candidate, number: int) -> str:
 
 
 def of_excluded(excluded: Excluded) -> str:
-    return f"{excluded.unit} is not proposed: {excluded.detail}."
-
-
-def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th ..."""
-    suffix = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
+    would = f" It would be {excluded.would_be}." if excluded.would_be else ""
+    return f"{excluded.unit} is not proposed: {excluded.detail}.{would}"

@@ -90,7 +90,7 @@ def rank(
         resolved.targets, field.places, field.delay_ms, max(wanted, stop.need.officers), field.mode, field.most_ms
     )
     shown = min(wanted, len(found.rows))
-    candidates = tuple(_candidate(stop, field, region, priors, found, i) for i in range(shown))
+    candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
     codes = _codes(field, found)
     of_code = np.bincount(codes, minlength=1).tolist()
     return Ranking(
@@ -100,7 +100,7 @@ def rank(
         k=k,
         mode=field.mode,
         candidates=candidates,
-        excluded=ExcludedList(field, codes, region, stop, priors),
+        excluded=ExcludedList(field, codes, region, stop, found),
         beyond_k=BeyondList(field, codes, found, shown),
         counts=_counts(of_code, shown),
         complete=_complete(found, shown),
@@ -151,7 +151,8 @@ def screen(
     )  # fmt: skip
 
 
-def _candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found: Soonest, i: int) -> Candidate:
+def candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found: Soonest, i: int) -> Candidate:
+    """The i-th of what was found, with all that is shown of it."""
     view, row, side = field.view, int(found.rows[i]), int(found.side[i])
     slot = int(field.slots[row])
     unit = view.units[slot]

@@ -15,7 +15,7 @@ from geomatch.region import write_region
 NOW = 1_770_000_000.0
 
 
-def main_street(folder: Path) -> Region:
+def main_street(folder: Path, *, agreements: tuple[Path, ...] = ()) -> Region:
     """Main Street runs east from x = 0 to 2,000 m; Back Lane beside it, 300 m north, is one-way west."""
     at_xy = {n: (100.0 * n, 0.0) for n in range(21)} | {100 + n: (100.0 * n, 300.0) for n in range(21)}
     ways = {
@@ -26,8 +26,9 @@ def main_street(folder: Path) -> Region:
     }
     source = streets(at_xy, ways)
     write_region(
-        folder, expand(source, turns=TurnCosts()), name="main street", attribution=source.attribution, report={}
-    )
+        folder, expand(source, turns=TurnCosts()), name="main street", attribution=source.attribution, report={},
+        agreements=agreements,
+    )  # fmt: skip
     return Region.open(folder)
 
 

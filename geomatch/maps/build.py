@@ -7,7 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geomatch.aid.agreement_files import read_agreements
 from geomatch.aid.jurisdictions import Jurisdictions
+from geomatch.aid.places import Places
 from geomatch.errors import BadMap
 from geomatch.maps.expand import expand
 from geomatch.maps.modes import DrivingModes, TurnCosts
@@ -54,6 +56,7 @@ def build(
     network = expand(roads, modes=modes, turns=turns)
     said("turns", 1.0)
     areas, layer_report = _layers(jurisdictions, network, mapping, crs)
+    papers = _papers(agreements, areas, network)
     said("writing", 0.0)
     write_region(
         out,
@@ -62,7 +65,7 @@ def build(
         attribution=roads.attribution,
         report=_report(roads, network) | layer_report,
         jurisdictions=areas,
-        agreements=_papers(agreements),
+        agreements=papers,
     )
     said("writing", 1.0)
     return Region.open(out)
@@ -81,14 +84,20 @@ def _layers(
     return Jurisdictions(tuple(areas)), {"jurisdictions": asdict(report)}
 
 
-def _papers(agreements: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
-    """The agreement files, those of a folder in order of name; read once here, so that a bad one stops the build."""
+def _papers(
+    agreements: str | Path | Sequence[str | Path], areas: Jurisdictions | None, network: RoadNetwork
+) -> tuple[Path, ...]:
+    """The agreement files, those of a folder in order of name; read here, so that a bad one leaves no region behind."""
     named = [agreements] if isinstance(agreements, str | Path) else list(agreements)
     papers: list[Path] = []
     for path in map(Path, named):
         if not path.exists():
             raise BadMap(f"{path}: no such agreement file or folder")
         papers += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    if papers:
+        known = None if areas is None else {area.agency for area in areas.areas}
+        read = read_agreements(papers, known_agencies=known)
+        Places(agreements=read, jurisdictions=areas, projection=network.projection)
     return tuple(papers)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import struct
+from dataclasses import asdict
 
 import geopandas
 import numpy as np
@@ -273,6 +274,7 @@ def test_a_file_of_several_layers_reads_the_nena_ones_and_asks_about_others(tmp_
     assert report.kinds == {"police": 3, "psap": 3}
     x, y = map(float, HOME.forward(-92.995, 45.005))
     assert Jurisdictions(areas).locate(x, y, at=AT, kind=ServiceKind.psap).agency == "911.us"
+    assert json.loads(json.dumps(asdict(report)))["kinds"] == {"police": 3, "psap": 3}
     refused(path, "no layer 'Fire'", layer="Fire")
     refused(path, "holds no service area", layer="Other")
     for name in ("One", "Two"):

@@ -39,7 +39,9 @@ def finding_of(
     proposal: BaseGeometry | None = None,
 ) -> Finding:
     row = fault.row
-    name = "" if row is None else name_of(table, row)
+    nguid = "" if row is None else text_of(table, "NGUID", row)
+    # Its id goes before the sentence wherever a finding is shown; one without an id is named in it.
+    name = "" if row is None or nguid else name_of(table, row)
     asked = text_of(table, "DiscrpAgID", row) if row is not None else _usual(table, "DiscrpAgID")
     return Finding(
         code=fault.code,
@@ -47,7 +49,7 @@ def finding_of(
         layer=table.name,
         sentence=f"{name}: {fault.sentence}" if name else fault.sentence,
         repair=fault.repair,
-        nguid="" if row is None else text_of(table, "NGUID", row),
+        nguid=nguid,
         others=tuple(name_of(table, other) for other in fault.others),
         agency="" if row is None else text_of(table, "Agency_ID", row),
         discrepancy_agency=asked,

@@ -39,11 +39,11 @@ class LayerReport:
     file: str
     layers: tuple[str, ...] = ()
     crs: tuple[str, ...] = ()
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, int] = field(default_factory=dict)
     """Areas by kind."""
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, int] = field(default_factory=dict)
     """Features by the reason they are no service area: a ServiceURN of a service that is none of ours."""
-    assumed: Counter[str] = field(default_factory=Counter)
+    assumed: dict[str, int] = field(default_factory=dict)
     """Values filled in, by what they are."""
     warnings: list[str] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ def read_jurisdictions(
         accuracy_m = names.accuracy_m
     if accuracy_m is None:
         accuracy_m = ASSUMED_ACCURACY_M
-        report.assumed["positional accuracy of 10 m for the whole file"] += 1
+        _count(report.assumed, "positional accuracy of 10 m for the whole file")
     areas: list[ServiceArea] = []
     for name in layer_names(path, layer):
         table = read_table(path, name, names, crs)
@@ -78,7 +78,7 @@ def read_jurisdictions(
     if not areas:
         raise BadMap(f"{path.name} holds no service area: it has {sum(report.left_out.values())} features of no use")
     areas.sort(key=lambda area: (area.agency, area.kind, area.nguid, area.display_name, area.geometry.bounds))
-    report.kinds.update(str(area.kind) for area in areas)
+    report.kinds = dict(Counter(str(area.kind) for area in areas))
     return areas, report
 
 
@@ -166,7 +166,7 @@ def _area(table: LayerTable, row: int, shape: Any, accuracy_m: Metres, report: L
     if schema and schema.kind is ServiceKind.provisioning:
         kind = ServiceKind.provisioning
     if kind is None and urn:
-        report.left_out[f"ServiceURN {urn}"] += 1
+        _count(report.left_out, f"ServiceURN {urn}")
         return None
     name = cell("NGUID") or cell("DsplayName") or f"in row {row + 1}"
     if kind is None:
@@ -177,7 +177,7 @@ def _area(table: LayerTable, row: int, shape: Any, accuracy_m: Metres, report: L
         urn = (
             "urn:emergency:service:sos.psap" if kind is ServiceKind.psap else f"urn:emergency:service:responder.{kind}"
         )
-        report.assumed[f"ServiceURN {urn}"] += 1
+        _count(report.assumed, f"ServiceURN {urn}")
     agency = cell("DiscrpAgID") if kind is ServiceKind.provisioning else cell("Agency_ID")
     if not agency:
         raise BadMap(
@@ -205,8 +205,12 @@ def _date(table: LayerTable, column: str, row: int, name: str, report: LayerRepo
     if time is None:
         raise BadMap(f"layer {table.name!r}: {column} of feature {name} is no date: write it as 2026-03-07T22:15:00Z")
     if not zoned:
-        report.assumed[f"{column} without an offset taken as UTC"] += 1
+        _count(report.assumed, f"{column} without an offset taken as UTC")
     return time
+
+
+def _count(counts: dict[str, int], what: str) -> None:
+    counts[what] = counts.get(what, 0) + 1
 
 
 def _check_usable(table: LayerTable, lonlat: np.ndarray) -> None:

@@ -141,6 +141,7 @@ def write_region(
         _save(ArcsByHead.of(network), building / SEARCH)
         _save(Snapper.of(network), building / SNAP, leave_out=("x", "y", "edge_length_m"))
         if jurisdictions is not None:
+            (building / JURISDICTIONS).mkdir()
             jurisdictions.to_files(building / JURISDICTIONS)
         for number, paper in enumerate(agreements):
             (building / AGREEMENTS).mkdir(exist_ok=True)

@@ -116,3 +116,32 @@ def matcher(town) -> Matcher:
     held = Matcher(town)
     held.replace_fleet(states(), source="test", source_seq=1)
     return held
+
+
+def write_police(path: Path) -> Path:
+    """A PolicePolygon layer: hoboken.nj has the whole town, and no other agency is on the map."""
+    import geopandas
+    import shapely
+
+    fields = {
+        "DiscrpAgID": "gis.county.example", "DateUpdate": "2026-01-01T00:00:00Z", "NGUID": NGUID,
+        "Agency_ID": "hoboken.nj", "ServiceURI": "sip:police@hoboken.nj",
+        "ServiceURN": "urn:emergency:service:responder.police.local", "AVcard_URI": "https://hoboken.nj/vcard",
+        "DsplayName": "Hoboken",
+    }  # fmt: skip
+    outline = shapely.box(WEST - 0.01, SOUTH - 0.01, WEST + 0.02, SOUTH + 0.02)
+    geopandas.GeoDataFrame([fields], geometry=[outline], crs="EPSG:4326").to_file(path)
+    return path
+
+
+NGUID = "urn:emergency:uid:gis:PolicePolygon:{1}:gis.county.example"
+
+
+@pytest.fixture(scope="session")
+def policed_folder(town_osm) -> Path:
+    """The town with a jurisdiction map."""
+    from geomatch import build
+
+    out = town_osm.with_name("policed.region")
+    build(town_osm, out, jurisdictions=write_police(town_osm.with_name("PolicePolygon.geojson")))
+    return out

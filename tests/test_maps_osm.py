@@ -263,7 +263,7 @@ def test_every_packing_of_a_file_reads_alike(tmp_path):
         ("m.osm", b"<osm version='0.6'><node id='1'", "no readable OpenStreetMap file"),
         ("m.osm.bz2", bz2.compress(b"<osm version='0.6'></osm>" * 50)[:40], "no readable OpenStreetMap file"),
         ("m.osm", b"<osm version='0.6'></osm>", "no drivable street"),
-        ("m.shp", b"roads", "does not know this kind of file"),
+        ("m.dwg", b"roads", "does not know this kind of file"),
         ("m.graphml", b"<graphml>", "no graph that OSMnx saved"),
     ],
 )  # fmt: skip

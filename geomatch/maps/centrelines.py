@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from geomatch.maps.streets import DrawnWays, road_source
 from geomatch.maps.tags import Street
 from geomatch.quantities import Bools, Floats, Longs, LonLat, Metres, Projection, UnixTime
 
+Progress = Callable[[str, float], None]
+
 LAYER = "RoadCenterLine"
 SNAP_M: Metres = 0.01
 """Ends this close are one: less than any surveyor's pen, more than the rounding of seven decimals of a degree."""
@@ -60,6 +62,7 @@ def read_centrelines(
     snap_m: Metres = SNAP_M,
     near_m: Metres = NEAR_M,
     drive_on: str | None = None,
+    progress: Progress | None = None,
 ) -> RoadSource:
     """The streets of a layer of a GeoPackage, Shapefile, GeoJSON, FlatGeobuf or file geodatabase.
 
@@ -70,12 +73,16 @@ def read_centrelines(
     if not 0.0 <= snap_m <= near_m <= 50.0:
         raise BadInput("snap_m and near_m must be metres with 0 <= snap_m <= near_m <= 50")
     path = Path(path)
+    say = progress or (lambda _stage, _fraction: None)
+    say("reading", 0.0)
     table = _table(path, layer, read_mapping(mapping, known=ROAD_FIELDS) if mapping else FieldMapping())
     lonlat, said = to_lonlat(table)
     _check_lines(table, lonlat)
     _check_axes(table, lonlat)
     report = ReadReport(warnings=[NO_TURNS, *said])
     report.counts["ways read"] += table.features
+    say("reading", 1.0)
+    say("joining centrelines", 0.0)
     numbers, way_names = _numbers(table)
     row_of_way, lines = _parts_in_use(table, lonlat, at, report)
     corners = [(line.coords[0][:2], line.coords[-1][:2]) for line in lines]
@@ -84,6 +91,7 @@ def read_centrelines(
     tell(line_faults(lines, ends, ids, near_m=near_m), near_m, report)
     ways = _ways(_streets(table, row_of_way, speed_unit, report), lines, ends, numbers[row_of_way])
     source = road_source(ways, report, drive_on=drive_on)
+    say("joining centrelines", 1.0)
     source.report.counts = +source.report.counts
     return replace(source, attribution=_attribution(path, table), way_names=way_names)
 

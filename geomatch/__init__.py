@@ -12,40 +12,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from geomatch.errors import (
-    BadInput,
-    BadMap,
-    BadRegion,
-    GeomatchError,
-    OutsideMap,
-    ResyncRequired,
-    UnknownAgency,
-    UnknownStop,
-    UnknownUnit,
-)
-from geomatch.model import (
-    Availability,
-    Candidate,
-    Eta,
-    Excluded,
-    Fix,
-    FixOutcome,
-    FixResult,
-    Need,
-    Ranking,
-    Reason,
-    Route,
-    Status,
-    Stop,
-    Unit,
-    UnitState,
-    Urgency,
-)
-from geomatch.quantities import DrivingMode, LonLat
-
 if TYPE_CHECKING:
+    from geomatch.errors import (
+        BadInput,
+        BadMap,
+        BadRegion,
+        GeomatchError,
+        OutsideMap,
+        ResyncRequired,
+        UnknownAgency,
+        UnknownStop,
+        UnknownUnit,
+    )
     from geomatch.maps.build import build
     from geomatch.matcher import Matcher
+    from geomatch.model import (
+        Availability,
+        Candidate,
+        Eta,
+        Excluded,
+        Fix,
+        FixOutcome,
+        FixResult,
+        Need,
+        Ranking,
+        Reason,
+        Route,
+        Status,
+        Stop,
+        Unit,
+        UnitState,
+        Urgency,
+    )
+    from geomatch.quantities import DrivingMode, LonLat
     from geomatch.region import Region
 
 __all__ = [
@@ -82,14 +81,17 @@ __all__ = [
 ]
 
 
-_LATE = {"build": "geomatch.maps.build", "Matcher": "geomatch.matcher", "Region": "geomatch.region"}
+_ROOMS = ("errors", "model", "quantities", "region", "matcher", "maps.build")
 
 
 def __getattr__(name: str) -> Any:
-    # Building needs pandas and osmnx, ranking does not; ranking needs numba, `geomatch --help` does not. So what is
-    # heavy is imported when it is first used.
-    if name in _LATE:
+    # Building needs pandas and osmnx, ranking does not; ranking needs numba, the types do not; and `geomatch --help`
+    # needs none of it. So each room is imported when the first of its names is used: the lighter ones first.
+    if name in __all__:
         from importlib import import_module
 
-        return getattr(import_module(_LATE[name]), name)
+        for room in _ROOMS:
+            found = getattr(import_module(f"geomatch.{room}"), name, None)
+            if found is not None:
+                return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from threading import Lock
 
 from geomatch.aid.quotas import Quotas
 from geomatch.backup import compare, explain, ranking, routes
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.errors import UnknownAgency
+from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
 from geomatch.fleet.view import FleetView
@@ -30,33 +32,65 @@ from geomatch.quantities import UnixTime
 from geomatch.region import Region
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A region and the fleet whose units stand on its roads: always taken together."""
+
+    region: Region
+    fleet: Fleet
+
+
 class Matcher:
-    """Ranks backup units in one region. Any number of threads may ask while one tells it of units."""
+    """Ranks backup units in one region. Any number of threads may ask while others tell it of units.
+
+    A question is answered on the snapshot it begins with, from its first look to its last.
+    """
 
     def __init__(self, region: Region, *, limits: FleetLimits | None = None, priors: EtaPriors | None = None) -> None:
-        self.region = region
         self.limits = limits or FleetLimits()
         self.priors = priors or EtaPriors()
-        self.fleet = Fleet(region.snapper, self.limits)
         self.quotas = Quotas()
+        self._held = _Held(region, Fleet(region.snapper, self.limits))
+        self._telling = Lock()
+        """Held by whoever tells of units or swaps the region, so that nothing told is left on the old map."""
+
+    @property
+    def region(self) -> Region:
+        return self._held.region
+
+    @property
+    def fleet(self) -> Fleet:
+        """For questions about units; what is told of them goes through the matcher."""
+        return self._held.fleet
 
     @property
     def epoch(self) -> int:
         """Counts the changes of live roads; 0: none yet."""
         return 0
 
+    def activate(self, region: Region) -> None:
+        """Swaps the region while questions are being answered: every unit moves to the new map, no question waits.
+
+        Units whose agency is on no layer of the new region stay: who may go is said of each in every ranking.
+        """
+        with self._telling:
+            self._held = _Held(region, self._held.fleet.moved_to(region.snapper))
+
     def register(self, units: Sequence[Unit]) -> None:
         """Makes units known, or changes what is known of them; all or none. Raises UnknownAgency."""
-        self._check_agencies(units)
-        self.fleet.register(units)
+        with self._telling:
+            _check_agencies(self.region, units)
+            self.fleet.register(units)
 
     def remove(self, unit_ids: Sequence[str]) -> None:
         """Forgets units; all or none. Raises UnknownUnit."""
-        self.fleet.remove(unit_ids)
+        with self._telling:
+            self.fleet.remove(unit_ids)
 
     def update(self, fixes: Sequence[Fix], now: UnixTime | None = None) -> list[FixResult]:
         """Takes position reports and says of each what became of it. Checked against `now` only where it is given."""
-        return self.fleet.update(fixes, now)
+        with self._telling:
+            return self.fleet.update(fixes, now)
 
     def set_status(
         self,
@@ -68,9 +102,12 @@ class Matcher:
     ) -> Status:
         """Takes a status, unless a newer one is known; returns the one that holds. Raises UnknownUnit."""
         # Status turns the plain word into its Availability, or says which words there are.
-        return self.fleet.set_status(unit_id, Status(availability=availability, activity=activity, at=at))  # type: ignore[arg-type]
+        status = Status(availability=availability, activity=activity, at=at)  # type: ignore[arg-type]
+        with self._telling:
+            return self.fleet.set_status(unit_id, status)
 
     def state(self, unit_id: str) -> UnitState:
+        """Raises UnknownUnit."""
         return self.fleet.state(unit_id)
 
     def states(self) -> list[UnitState]:
@@ -80,8 +117,17 @@ class Matcher:
         self, states: Sequence[UnitState], *, source: str, source_seq: int, now: UnixTime | None = None
     ) -> list[FixResult]:
         """Makes the units of one source exactly these; all or none. Raises ResyncRequired on an older snapshot."""
-        self._check_agencies([state.unit for state in states])
-        return self.fleet.replace(states, source=source, source_seq=source_seq, now=now)
+        with self._telling:
+            _check_agencies(self.region, [state.unit for state in states])
+            return self.fleet.replace(states, source=source, source_seq=source_seq, now=now)
+
+    def apply_delta(
+        self, delta: FleetDelta, *, source: str, source_seq: int, now: UnixTime | None = None
+    ) -> list[FixResult]:
+        """What changed in one source since its last message; all or none. Raises ResyncRequired at a gap."""
+        with self._telling:
+            _check_agencies(self.region, delta.units)
+            return self.fleet.apply(delta, source=source, source_seq=source_seq, now=now)
 
     def rank(
         self,
@@ -93,7 +139,8 @@ class Matcher:
         with_routes: bool = False,
     ) -> Ranking:
         """The k fastest units that may go, of those it knows. Pure on the current snapshot; ties by unit id."""
-        return self._rank(self.fleet.view(), stop, k, now, exclude_units, with_routes=with_routes)
+        held = self._held
+        return self._rank(held.region, held.fleet.view(), stop, k, now, exclude_units, with_routes=with_routes)
 
     def rank_units(
         self,
@@ -106,59 +153,64 @@ class Matcher:
         with_routes: bool = False,
     ) -> Ranking:
         """The same of the units in the request, with no state at all: the same answer as a fleet that holds them."""
-        self._check_agencies([state.unit for state in states])
-        view = Fleet.of(self.region.snapper, states, self.limits).view()
-        return self._rank(view, stop, k, now, exclude_units, with_routes=with_routes)
+        region = self.region
+        _check_agencies(region, [state.unit for state in states])
+        view = Fleet.of(region.snapper, states, self.limits).view()
+        return self._rank(region, view, stop, k, now, exclude_units, with_routes=with_routes)
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
+        held = self._held
         return compare.compare(
-            stop, self.fleet.view(), self.region, now=now, priors=self.priors, quotas=self.quotas.view()
+            stop, held.fleet.view(), held.region, now=now, priors=self.priors, quotas=self.quotas.view()
         )
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         """Where one unit stands for one stop, and why, in a sentence. Raises UnknownUnit."""
-        view = self.fleet.view()
+        held = self._held
+        view = held.fleet.view()
         view.slot_of(unit_id)
-        return explain.explain(
-            self._rank(view, stop, min(len(view), ranking.K_AT_MOST), now, (), with_routes=False), unit_id
-        )
+        everyone = min(len(view), ranking.K_AT_MOST)
+        return explain.explain(self._rank(held.region, view, stop, everyone, now, (), with_routes=False), unit_id)
 
     def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
         """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
-        view = self.fleet.view()
-        resolved = resolve(stop, self.region, self.priors, now=now)
-        return routes.route(self.region, view, view.slot_of(unit_id), resolved, stop.urgency.mode)
+        held = self._held
+        view = held.fleet.view()
+        resolved = resolve(stop, held.region, self.priors, now=now)
+        return routes.route(held.region, view, view.slot_of(unit_id), resolved, stop.urgency.mode)
 
     def _rank(
-        self, view: FleetView, stop: Stop, k: int, now: UnixTime, exclude_units: Sequence[str], *, with_routes: bool
+        self,
+        region: Region,
+        view: FleetView,
+        stop: Stop,
+        k: int,
+        now: UnixTime,
+        exclude_units: Sequence[str],
+        *,
+        with_routes: bool,
     ) -> Ranking:
         answer = ranking.rank(
-            stop,
-            view,
-            self.region,
-            k=k,
-            now=now,
-            priors=self.priors,
-            exclude_units=exclude_units,
+            stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units,
             quotas=self.quotas.view(),
-        )
+        )  # fmt: skip
         if not with_routes:
             return answer
-        resolved = resolve(stop, self.region, self.priors, now=now)
-        found = (
-            replace(c, route=routes.route(self.region, view, view.slot_of(c.unit), resolved, answer.mode))
+        resolved = resolve(stop, region, self.priors, now=now)
+        found = [
+            replace(c, route=routes.route(region, view, view.slot_of(c.unit), resolved, answer.mode))
             for c in answer.candidates
-        )
+        ]
         return replace(answer, candidates=tuple(found))
 
-    def _check_agencies(self, units: Sequence[Unit]) -> None:
-        layers = self.region.jurisdictions
-        if layers is None:
-            return
-        known = set(layers.agencies())
-        for unit in units:
-            if unit.agency not in known:
-                raise UnknownAgency(
-                    f"unit {unit.id}: agency {unit.agency!r} is on no loaded jurisdiction map; add it to the layer"
-                )
+
+def _check_agencies(region: Region, units: Sequence[Unit]) -> None:
+    if region.jurisdictions is None:
+        return
+    known = {area.agency for area in region.jurisdictions.areas}
+    for unit in units:
+        if unit.agency not in known:
+            raise UnknownAgency(
+                f"unit {unit.id}: agency {unit.agency!r} is on no loaded jurisdiction map; add it to the layer"
+            )

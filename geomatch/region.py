@@ -166,6 +166,46 @@ def _swap(new: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def activate(new: str | Path, region: str | Path) -> None:
+    """Puts a copy of `new` in the place of `region`, which stays beside it for `rollback`. A service that has `region`
+    open goes on with the old one until it opens the new. Raises BadRegion, and changes nothing, where `new` is damaged.
+    """
+    new, region = Path(new), Path(region)
+    verify(new)
+    _manifest(region)
+    copy = region.with_name(f".{region.name}.activating-{os.getpid()}")
+    try:
+        shutil.copytree(new, copy)
+        _exchange(copy, region)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def rollback(region: str | Path) -> None:
+    """Puts the region that was there before back in its place, and this one beside it: called twice, nothing changes.
+    Raises BadRegion where there is none."""
+    region = Path(region)
+    before = _previous(region)
+    if not (before / MANIFEST).is_file():
+        raise BadRegion(f"{region}: there is no older region to go back to; nothing was ever activated over it")
+    verify(before)
+    aside = region.with_name(f".{region.name}.going-back-{os.getpid()}")
+    before.rename(aside)
+    _exchange(aside, region)
+
+
+def _exchange(new: Path, region: Path) -> None:
+    """`region` becomes the previous one, `new` becomes `region`: two renames, microseconds apart."""
+    before = _previous(region)
+    shutil.rmtree(before, ignore_errors=True)
+    region.rename(before)
+    new.rename(region)
+
+
+def _previous(region: Path) -> Path:
+    return region.with_name(f".{region.name}.previous")
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():

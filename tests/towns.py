@@ -15,14 +15,14 @@ from geomatch.region import write_region
 NOW = 1_770_000_000.0
 
 
-def main_street(folder: Path, *, agreements: tuple[Path, ...] = ()) -> Region:
+def main_street(folder: Path, *, agreements: tuple[Path, ...] = (), kph: float = 36.0) -> Region:
     """Main Street runs east from x = 0 to 2,000 m; Back Lane beside it, 300 m north, is one-way west."""
     at_xy = {n: (100.0 * n, 0.0) for n in range(21)} | {100 + n: (100.0 * n, 300.0) for n in range(21)}
     ways = {
-        1: Street(nodes=tuple(range(21)), name="Main Street"),
-        2: Street(nodes=tuple(range(120, 99, -1)), name="Back Lane", one_way=True),
-        3: Street(nodes=(0, 100), name="West Road"),
-        4: Street(nodes=(20, 120), name="East Road"),
+        1: Street(nodes=tuple(range(21)), name="Main Street", kph=kph),
+        2: Street(nodes=tuple(range(120, 99, -1)), name="Back Lane", one_way=True, kph=kph),
+        3: Street(nodes=(0, 100), name="West Road", kph=kph),
+        4: Street(nodes=(20, 120), name="East Road", kph=kph),
     }
     source = streets(at_xy, ways)
     write_region(

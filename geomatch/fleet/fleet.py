@@ -151,6 +151,18 @@ class Fleet:
             for unit, fix, status in zip(units, fixes, statuses, strict=True)
         ]
 
+    def moved_to(self, snapper: Snapper) -> Fleet:
+        """The same units, fixes, statuses and sources on another map. Nothing may be written to this one meanwhile."""
+        states = self.states()
+        fleet = Fleet(snapper, self._limits)
+        fleet._take(
+            units=[state.unit for state in states],
+            statuses={state.unit.id: state.status for state in states},
+            fixes=[state.fix for state in states if state.fix is not None],
+        )
+        fleet._sources = self._sources
+        return fleet
+
     def within(self, polygon_xy: shapely.Polygon | shapely.MultiPolygon) -> list[str]:
         """Ids of the units in or on the edge of an area in the region's projection, in their order."""
         view = self.view()

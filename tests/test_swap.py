@@ -90,7 +90,7 @@ def test_a_swapped_fleet_equals_one_that_was_told_everything_on_the_new_map(regi
     assert swapped.rank(STOP, now=NOW).candidates == fresh.rank(STOP, now=NOW).candidates
 
 
-def test_a_new_region_takes_the_place_of_the_old_and_back(regions, tmp_path):
+def test_a_new_region_takes_the_place_of_the_old_and_back(tmp_path):
     old, new = main_street(tmp_path / "live.region"), main_street(tmp_path / "next.region", kph=18.0)
     activate(tmp_path / "next.region", tmp_path / "live.region")
     assert Region.open(tmp_path / "live.region").hash == new.hash

@@ -101,10 +101,20 @@ def test_the_k_soonest_are_dijkstras_to_the_millisecond_ties_by_row(seed: int, k
     assert found_totals(engine.k_soonest(targets, places, delay, k, mode)) == expected[:k]
 
 
-@given(seed=SEEDS, k=st.sampled_from([1, 2, 5]), mode=st.sampled_from(MODES))
-@hypothesis_settings(max_examples=60)
-def test_whoever_was_not_evaluated_is_later_than_the_kth(seed: int, k: int, mode: DrivingMode):
+def evenly_paced(network: RoadNetwork) -> RoadNetwork:
+    """Every road straight, at one speed, and no time lost in turns: the straight line is as good a bound as can be."""
+    away_m = np.hypot(*(v[network.edge_to] - v[network.edge_from] for v in (network.node_x, network.node_y)))
+    edge_ms = np.maximum(np.ceil(away_m * 50.0), 1.0).astype(np.int32)
+    return replace(network, edge_ms=np.stack([edge_ms] * 3), arc_ms=np.zeros_like(network.arc_ms))
+
+
+@given(seed=SEEDS, k=st.sampled_from([1, 2, 5]), mode=st.sampled_from(MODES), even=st.booleans())
+@hypothesis_settings(max_examples=100)
+def test_whoever_was_not_evaluated_is_later_than_the_kth(seed: int, k: int, mode: DrivingMode, even: bool):
     rng, network, engine, targets, places = random_case(seed)
+    if even:
+        network = evenly_paced(network)
+        engine = engine.after(network)
     delay = rng.choice([0, 2_000, 5_000], len(places.edge)).astype(np.int32)
     found = engine.k_soonest(targets, places, delay, k, mode)
     travel = slow_travel_ms(network, targets, places, mode.row)
@@ -112,7 +122,19 @@ def test_whoever_was_not_evaluated_is_later_than_the_kth(seed: int, k: int, mode
     assert np.all(travel[left_out] >= min(found.frontier_ms, NEVER_MS))
     assert np.array_equal(found.evaluated_ms[~left_out], (delay + travel)[~left_out])
     if len(found.rows) == k and found.frontier_ms < NEVER_MS:
-        assert found.frontier_ms + int(delay.min()) > int(found.total_ms[-1])
+        assert found.frontier_ms + found.least_delay_ms > int(found.total_ms[-1])
+        assert found.least_delay_ms == delay[left_out].min()
+    assert found.evaluated == np.count_nonzero(~left_out)
+
+
+@given(seed=SEEDS, k=st.sampled_from([1, 3, 100]), mode=st.sampled_from(MODES))
+@hypothesis_settings(max_examples=60)
+def test_a_unit_that_would_take_longer_than_it_may_is_not_among_the_k(seed: int, k: int, mode: DrivingMode):
+    rng, network, engine, targets, places = random_case(seed)
+    delay = rng.choice([0, 2_000], len(places.edge)).astype(np.int32)
+    most = rng.choice([0, 5_000, 20_000, NEVER_MS], len(places.edge)).astype(np.int32)
+    expected = [(ms, row) for ms, row in expected_totals(network, targets, places, delay, mode) if ms <= most[row]]
+    assert found_totals(engine.k_soonest(targets, places, delay, k, mode, most)) == expected[:k]
 
 
 @given(seed=SEEDS, mode=st.sampled_from(MODES))

@@ -70,9 +70,9 @@ def fill_sizes(parent, size):
 
 @njit(cache=True, nogil=True)
 def chordal_arcs(first, neighbour, order, rank, parent):
-    """(R + 1,) first arc and (U,) upper end of every arc, ascending: the graph with all shortcuts it will ever need.
+    """(R + 1,) first arc and (U,) upper end of every arc: the graph with all shortcuts it will ever need.
 
-    The upper neighbours of r are its own in the graph and those of its children in the tree.
+    The upper neighbours of r, in no order, are its own in the graph and those of its children in the tree.
     """
     n = len(order)
     child = np.full(n, -1, np.int32)
@@ -82,7 +82,6 @@ def chordal_arcs(first, neighbour, order, rank, parent):
     up_head = np.empty(4 * n + 16, np.int32)
     count = 0
     for r in range(n):
-        begin = count
         seen[r] = r
         most = first[order[r] + 1] - first[order[r]]
         c = child[r]
@@ -108,7 +107,6 @@ def chordal_arcs(first, neighbour, order, rank, parent):
                     up_head[count] = w
                     count += 1
             c = sibling[c]
-        up_head[begin:count].sort()
         up_first[r + 1] = count
         if parent[r] >= 0:
             sibling[r] = child[parent[r]]
@@ -362,16 +360,18 @@ def soonest(
     rank, parent, depth, up_first, up_depth, up_ms, loop_ms,
     edge_ms, edge_start, edge_end, ms_per_m,
     target_edge, target_fraction, target_row, above, lowest,
-    place_edge, place_fraction, delay_ms, k,
+    place_edge, place_fraction, delay_ms, most_ms, k,
     rows, row_of, rank_in, following,
     near_m2, near_row, away_m2, best_ms, best_side, in_top, top_ms, top_row,
 ):  # fmt: skip
     """The k soonest units by (delay + travel, row), exactly: what `_kernels.ball` answers.
 
     No way leads farther than a metre in ms_per_m, so the straight line is a lower bound; the len(near_row) nearest
-    units are evaluated first, then whoever may still be sooner than the k-th. Fills away_m2 (square metres; -1:
-    evaluated, inf: has no place), best_ms, best_side, top_ms, top_row.
-    Returns (found, frontier, evaluated): who was not evaluated needs at least delay + frontier.
+    units are evaluated first, then whoever may still be sooner than the k-th; with k = 0 all are. A unit that needs
+    more than most_ms[row] is not among the k. Fills away_m2 (square metres; -1: looked at, inf: has no place),
+    best_ms (NEVER: not evaluated, or no way), best_side (0, 1; 2, 3: straight along the target edge), top_ms, top_row.
+    Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
+    delay + travel >= its delay + frontier.
     """
     count = len(delay_ms)
     targets = 0
@@ -416,7 +416,6 @@ def soonest(
         near_m2[at] = least
         near_row[at] = row
     found = 0
-    evaluated = 0
     enough_m2 = np.float32(np.inf)
     nearest_left_m2 = np.float32(np.inf)
     for turn in range(near + count):
@@ -427,13 +426,12 @@ def soonest(
             nearest_left_m2 = min(nearest_left_m2, away_m2[row])
             continue
         away_m2[row] = -1.0
-        evaluated += 1
         for side in range(2):
             e = place_edge[row, side]
             if e < 0 or edge_ms[e] >= NEVER:
                 continue
             r = rank[e]
-            rest = np.int32(edge_ms[e] - part_ms(edge_ms[e], place_fraction[row, side]))
+            gone = part_ms(edge_ms[e], place_fraction[row, side])
             at = label(r, parent, depth, up_first, up_depth, up_ms, rows, row_of, rank_in, following)
             for j in range(targets):
                 i = target[j]
@@ -442,7 +440,7 @@ def soonest(
                 if t != e:
                     common = _meet(above[i], lowest[i], depth[rank[t]], r) + 1
                     travel = _least_sum(rows[at], target_row[i], common)
-                elif place_fraction[row, side] <= target_fraction[i]:
+                elif gone <= part[j]:
                     travel = np.int32(0)
                     straight = 2
                 else:
@@ -451,15 +449,22 @@ def soonest(
                 if travel >= NEVER:
                     continue
                 # The label ends at the far end of t, and a unit starts with the rest of its edge.
-                total = np.int32(delay_ms[row] + rest + (travel - edge_ms[t]) + part[j])
+                total = np.int32(delay_ms[row] + (edge_ms[e] - gone) + (travel - edge_ms[t]) + part[j])
                 if total < best_ms[row]:
                     best_ms[row] = total
                     best_side[row] = side + straight
-        if best_ms[row] < NEVER and k > 0:
+        if k > 0 and best_ms[row] < NEVER and best_ms[row] <= most_ms[row]:
             found = _offer(best_ms[row], row, in_top, top_ms, top_row, found, k)
             if found == k:
                 # Two milliseconds more, so that whoever is left out is later than the k-th for certain.
                 enough_m = (top_ms[k - 1] - least_delay + 2) / ms_per_m + 0.1 if ms_per_m > 0.0 else np.inf
                 enough_m2 = np.float32(enough_m * enough_m)
     frontier = _bound_ms(nearest_left_m2, ms_per_m) if nearest_left_m2 < np.inf else NEVER
-    return found, frontier, evaluated
+    evaluated = 0
+    least_left = NEVER
+    for row in range(count):
+        if best_ms[row] < NEVER:
+            evaluated += 1
+        else:
+            least_left = min(least_left, delay_ms[row])
+    return found, frontier, evaluated, least_left

@@ -62,7 +62,8 @@ class Hierarchy:
         up_first, up_head = kernels.chordal_arcs(first, neighbour, order, rank, again)
         depth = np.zeros(len(order), np.int32)
         kernels.fill_depths(again, depth)
-        up_depth = depth[up_head]
+        tail = np.repeat(np.arange(len(order), dtype=np.int32), np.diff(up_first))
+        up_depth = depth[up_head[np.lexsort((up_head, tail))]]
         turn_arc = np.zeros(network.arcs, np.int32)
         kernels.place_turns(network.arc_first, network.arc_head, rank, depth, up_first, up_depth, turn_arc)
         return cls(rank=rank, parent=again, up_first=up_first, up_depth=up_depth, turn_arc=turn_arc)

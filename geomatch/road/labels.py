@@ -90,9 +90,17 @@ class HierarchyEngine:
         weights = [w.after(network, mode.row) for mode, w in zip(DrivingMode, self.weights, strict=True)]
         return HierarchyEngine(self._ground, weights, self._labels)
 
-    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, mode: DrivingMode) -> Soonest:
+    def k_soonest(
+        self,
+        targets: Targets,
+        places: Places,
+        delay_ms: Ints,
+        k: int,
+        mode: DrivingMode,
+        most_ms: Ints | None = None,
+    ) -> Soonest:
         """As TravelTimes.k_soonest, with the same rows and totals."""
-        return self._modes[mode.row].k_soonest(targets, places, delay_ms, k)
+        return self._modes[mode.row].k_soonest(targets, places, delay_ms, k, most_ms)
 
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
@@ -126,29 +134,34 @@ class _Mode:
         with self._lock:
             kernels.warm(edges[edges >= 0].ravel(), *self._from.climbing, *self._from.held)
 
-    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int) -> Soonest:
+    def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, most_ms: Ints | None) -> Soonest:
         count = len(delay_ms)
-        k = min(k, count)
-        # Everyone is evaluated anyway when everyone is wanted: no need to know who is near.
-        near = 0 if k == count else min(count, max(16, 2 * k))
+        most = np.full(count, NEVER_MS, np.int32) if most_ms is None else most_ms
+        # When everyone is wanted all are evaluated and then sorted: it does not matter who is near.
+        k = 0 if k >= count else k
+        near = min(count, max(16, 2 * k)) if k else 0
         best, side, top_ms, top_row = np.empty((4, count), np.int32)
         target_row, above, lowest = np.empty((3, len(targets.edge), self._width), np.int32)
         with self._lock:
             kernels.label_targets(
                 targets.edge, *self._to.climbing, self._size, *self._to.held, target_row, above, lowest
             )
-            found, frontier, _ = kernels.soonest(
+            found, frontier, evaluated, least_delay = kernels.soonest(
                 *self._from.climbing, self._loop_ms,
                 self._edge_ms, self._ground.start, self._ground.end, self._ms_per_m,
                 targets.edge, targets.fraction, target_row, above, lowest,
-                places.edge, places.fraction, delay_ms, k,
+                places.edge, places.fraction, delay_ms, most, k,
                 *self._from.held,
                 np.empty(near, np.float32), np.empty(near, np.int32), np.empty(count, np.float32),
                 best, side, np.empty(count, np.bool_), top_ms, top_row,
             )  # fmt: skip
-        rows = top_row[:found]
+        if k:
+            rows, total = top_row[:found], top_ms[:found]
+        else:
+            order = np.argsort(best, kind="stable").astype(np.int32)
+            rows = order[((best < NEVER_MS) & (best <= most))[order]]
+            total = best[rows]
         return Soonest(
-            rows=rows, total_ms=top_ms[:found], side=side[rows] & 1, evaluated_ms=best,
-            evaluated=int(np.count_nonzero(best < NEVER_MS)), frontier_ms=int(frontier),
-            least_delay_ms=int(delay_ms[best >= NEVER_MS].min(initial=NEVER_MS)),
+            rows=rows, total_ms=total, side=side[rows] & 1, evaluated_ms=best, evaluated=evaluated,
+            frontier_ms=int(frontier), least_delay_ms=int(least_delay),
         )  # fmt: skip

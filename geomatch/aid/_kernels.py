@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from numba import njit
+from geomatch.compiled import kernel
 
 OWN = -2
 NO_GRANT = -1
@@ -17,7 +17,7 @@ ASKS_CAPABILITY, ASKS_COVER, ASKS_EXTRA = 1, 2, 4
 """Bits of a row's gates that look at the unit."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def judge_units(
     agency, capability_bits, officers, availability,  # of N units
     side_of_agency, first, order,  # agency -> its side: OWN, NO_GRANT or a provider; provider -> rows, best first
@@ -90,7 +90,7 @@ def judge_units(
                 out_row[n] = row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_cover(agency, officers, availability, provider_of_agency, out_units, out_officers):
     """Add each staffed unit to (provider, availability) of `out_units` and its officers to `out_officers`."""
     for n in range(agency.shape[0]):

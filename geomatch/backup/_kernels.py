@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from geomatch.compiled import kernel
 from geomatch.model import Reason
 
 NOT_AVAILABLE, UNMANNED, LACKS_CAPABILITY, NO_FIX, STALE_FIX, OFF_MAP = (
@@ -15,7 +15,7 @@ NOT_AVAILABLE, UNMANNED, LACKS_CAPABILITY, NO_FIX, STALE_FIX, OFF_MAP = (
 )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def screen(
     preset, availability, officers, capability_bits, needed_bits, aid_code, request_ms,
     fix_time, stale_after_s, outside, snap_m,

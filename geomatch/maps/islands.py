@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from geomatch.compiled import kernel
 from geomatch.quantities import Bools, Ints
 
 
@@ -18,7 +18,7 @@ def mainland(arc_first: Ints, arc_head: Ints, allowed: Bools) -> Bools:
     return np.asarray(part == np.argmax(np.bincount(part, minlength=parts)))
 
 
-@njit(cache=True)
+@kernel
 def _strong_parts(arc_first: Ints, arc_head: Ints, allowed: Bools, part: Ints) -> int:  # noqa: C901 - one plain loop
     """Fill part[e] with the number of e's strongly connected part, and return how many there are. Tarjan 1972."""
     edges = len(part)

@@ -9,12 +9,12 @@ one edge to the END of another: a step from e to f costs turn(e, f) + the whole 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from geomatch.compiled import kernel
 from geomatch.road._kernels import NEVER, _offer, part_ms
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def elimination_tree(first, neighbour, order, rank, parent, reached):
     """Fills parent[rank] (-1: a root) of the given order (Liu 1986). `parent` and `reached` must be -1 everywhere."""
     for r in range(len(order)):
@@ -33,7 +33,7 @@ def elimination_tree(first, neighbour, order, rank, parent, reached):
                 parent[below] = r
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def postorder(parent, size, last, position):
     """Fills position[r]: the tree's own order, subtrees in one piece, each root after all below it.
 
@@ -53,14 +53,14 @@ def postorder(parent, size, last, position):
         last[r] = position[r] - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_depths(parent, depth):
     """Fills depth[r]: how many ancestors r has. Parents have higher ranks."""
     for r in range(len(parent) - 1, -1, -1):
         depth[r] = depth[parent[r]] + 1 if parent[r] >= 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_sizes(parent, size):
     """Makes size[r], 1 everywhere, the size of r's subtree."""
     for r in range(len(parent)):
@@ -68,7 +68,7 @@ def fill_sizes(parent, size):
             size[parent[r]] += size[r]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def chordal_arcs(first, neighbour, order, rank, parent):
     """(R + 1,) first arc and (U,) upper end of every arc: the graph with all shortcuts it will ever need.
 
@@ -114,7 +114,7 @@ def chordal_arcs(first, neighbour, order, rank, parent):
     return up_first, up_head[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def arcs_by_upper_end(parent, depth, up_first, up_depth, height):
     """The arcs sorted by their upper end: (R + 1,) first, (U,) arc, (U,) rank of the lower end."""
     above = np.empty(height, np.int32)
@@ -140,7 +140,7 @@ def arcs_by_upper_end(parent, depth, up_first, up_depth, height):
     return first, arc, tail
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def place_turns(arc_first, arc_head, rank, depth, up_first, up_depth, turn_arc):
     """Fills turn_arc[turn]: the arc of the hierarchy it belongs to; ~arc: driven downwards.
 
@@ -163,7 +163,7 @@ def place_turns(arc_first, arc_head, rank, depth, up_first, up_depth, turn_arc):
             turn_arc[a] = left if tail == low else ~left
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def weigh_turns(arc_first, arc_head, arc_ms, edge_ms, rank, turn_arc, up_ms, down_ms, loop_ms):
     """Fills the times before any shortcut: the best turn of each arc, each way; NEVER where there is none."""
     up_ms[:] = NEVER
@@ -181,7 +181,7 @@ def weigh_turns(arc_first, arc_head, arc_ms, edge_ms, rank, turn_arc, up_ms, dow
                 down_ms[~x] = min(down_ms[~x], ms)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weigh(
     r, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
     up_ms, down_ms, row_up, row_down,
@@ -207,7 +207,7 @@ def _weigh(
     return min(loop, NEVER)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def customize(
     depth, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
     up_ms, down_ms, loop_ms, row_up, row_down,
@@ -226,7 +226,7 @@ def customize(
             down_ms[x] = row_down[up_depth[x]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def recustomize(
     parent, depth, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
     up_ms, down_ms, loop_ms, dirty, row_up, row_down, above,
@@ -262,7 +262,7 @@ def recustomize(
     return done
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def climb(r, parent, depth, up_first, up_depth, arc_ms, row):
     """Fills row[d]: the least time between r and its ancestor at depth d, driving upwards only; row[depth[r]] is 0.
 
@@ -282,7 +282,7 @@ def climb(r, parent, depth, up_first, up_depth, arc_ms, row):
         d -= 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def label(r, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following):
     """The row of `rows` that holds r's label: found, or climbed into the oldest row. `following[0]` is that row."""
     at = row_of[r]
@@ -298,14 +298,14 @@ def label(r, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, f
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def warm(edges, rank, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following):
     """Makes the labels of `edges` that are missing."""
     for i in range(len(edges)):
         label(rank[edges[i]], parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _meet(ranks, lowest, depth, r):
     """Depth of the lowest common ancestor of r and the rank whose ancestors by depth are `ranks`; -1: none.
 
@@ -321,7 +321,7 @@ def _meet(ranks, lowest, depth, r):
     return low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _least_sum(a, b, count):
     """min(a[:count] + b[:count]), NEVER at most: one vector loop, since two NEVERs fit an int32."""
     least = NEVER
@@ -330,7 +330,7 @@ def _least_sum(a, b, count):
     return least
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def label_targets(
     target_edge, rank, parent, depth, up_first, up_depth, down_ms, size,
     rows, row_of, rank_in, following,
@@ -349,13 +349,13 @@ def label_targets(
             d -= 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bound_ms(away2_m2, ms_per_m):
     """Least time for a straight line in single precision, which is off by centimetres: a decimetre is taken off."""
     return np.int32(min(max(np.sqrt(np.float64(away2_m2)) - 0.1, 0.0) * ms_per_m, NEVER))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def soonest(
     rank, parent, depth, up_first, up_depth, up_ms, loop_ms,
     edge_ms, edge_start, edge_end, ms_per_m,

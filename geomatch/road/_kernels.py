@@ -7,18 +7,19 @@ label, and the label of a predecessor p of e is turn(p, e) + drive(e) + label(e)
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from geomatch.compiled import kernel
 
 NEVER = np.int32(1 << 29)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def part_ms(edge_ms, fraction):
     """Milliseconds from an edge's start to a fraction of it: whole numbers, so that a part and its rest add up."""
     return np.int32(edge_ms * fraction + 0.5)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _push(heap, size, key):
     """4-ary min-heap: half the depth of a binary one, and the four children share a cache line."""
     i = size
@@ -32,7 +33,7 @@ def _push(heap, size, key):
     return size + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pop(heap, size):
     """Removes heap[0]; returns the new size."""
     size -= 1
@@ -54,7 +55,7 @@ def _pop(heap, size):
     return size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _offer(total, row, in_top, top_ms, top_row, found, k):
     """Keeps the k least (total, row) in order; a row that is in already moves up. Returns how many there are."""
     if in_top[row]:
@@ -79,7 +80,7 @@ def _offer(total, row, in_top, top_ms, top_row, found, k):
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ball(
     before_first, before_edge, before_ms, edge_ms,
     target_edge, target_fraction,
@@ -199,7 +200,7 @@ def ball(
     return found, frontier, evaluated, least_delay
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def course_at(x, y, first, last, fraction):
     """Course in degrees of the piece of a line's points first:last that holds a fraction of its length."""
     total = 0.0
@@ -213,7 +214,7 @@ def course_at(x, y, first, last, fraction):
     return np.nan
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_cells(piece_point, x, y, x0, y0, cell_m, columns, rows, count, first, out_piece, fill):
     """Registers every piece of road in the grid cells its box covers. First pass (fill False) counts them."""
     for piece in range(len(piece_point)):
@@ -230,14 +231,14 @@ def fill_cells(piece_point, x, y, x0, y0, cell_m, columns, rows, count, first, o
                 count[cell] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _turn_deg(a, b):
     """Between two courses: 0 to 180."""
     d = abs(a - b) % 360.0
     return 360.0 - d if d > 180.0 else d
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def snap(
     px, py, course_deg, accuracy_m,
     x0, y0, cell_m, columns, rows, cell_first, cell_piece,
@@ -332,7 +333,7 @@ def snap(
                 out_other_fraction[n] = _whole_mm(1.0 - best_fraction, edge_length_m[other])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _whole_mm(fraction, length_m):
     """The fraction of the nearest whole millimetre."""
     return min(max(np.round(fraction * length_m * 1000.0) / 1000.0 / length_m, 0.0), 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,9 @@ def check(
     else:
         from geomatch.maps.check import check_layer
 
-        found = check_layer(subject, mapping=mapping, crs=crs, neighbour=neighbour, provisioning=provisioning)
+        found = check_layer(
+            subject, mapping=mapping, crs=crs, at=time.time(), neighbour=neighbour, provisioning=provisioning
+        )
         if out is not None:
             found.write_geopackage(out)
         _tell_layer(found, as_json=as_json)

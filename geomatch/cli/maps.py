@@ -28,8 +28,10 @@ def build(
     *,
     out: Annotated[Path, typer.Option("--output", "-o", metavar="REGION", help="The folder to make or to replace.")],
     jurisdictions: Annotated[
-        Path | None,
-        typer.Option("--jurisdictions", "-j", help="Service boundaries: .gpkg, .geojson, .shp, .gdb, .fgb."),
+        list[Path] | None,
+        typer.Option(
+            "--jurisdictions", "-j", help="Service boundaries: .gpkg, .geojson, .shp, .gdb, .fgb; may be given again."
+        ),
     ] = None,
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="Where the layer's field names differ from NENA's, .toml.")

@@ -30,7 +30,7 @@ def build(
     source: str | Path | Graph,
     out: str | Path,
     *,
-    jurisdictions: str | Path | None = None,
+    jurisdictions: str | Path | Sequence[str | Path] | None = None,
     mapping: str | Path | None = None,
     crs: str | None = None,
     agreements: str | Path | Sequence[str | Path] = (),
@@ -43,7 +43,8 @@ def build(
     """Reads `source` and writes the region folder `out`, whole or not at all; returns it, opened.
 
     source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, or the name of a place.
-    jurisdictions: a GIS layer; mapping: where its field names differ; crs: where it does not say its own.
+    jurisdictions: GIS layers; mapping: where their field names differ, and authority rules; crs: where one does not
+    say its own.
     drive_on: "left" or "right"; None: found out from the map. progress: called with a stage and 0..1 of it.
     Raises BadMap or BadRegion; an older region in `out` then stays as it was.
     """
@@ -72,25 +73,29 @@ def build(
 
 
 def _layers(
-    jurisdictions: str | Path | None, network: RoadNetwork, mapping: str | Path | None, crs: str | None
+    jurisdictions: str | Path | Sequence[str | Path] | None,
+    network: RoadNetwork,
+    mapping: str | Path | None,
+    crs: str | None,
 ) -> tuple[Jurisdictions | None, dict[str, Any]]:
-    if jurisdictions is None:
+    layers = _paths(jurisdictions or ())
+    if not layers:
         return None, {}
-    from geomatch.maps.layers import read_jurisdictions
+    # Imported here: it takes pandas and GDAL, which a region without layers does not need.
+    from geomatch.maps.layers import load_jurisdictions
 
-    areas, report = read_jurisdictions(
-        Path(jurisdictions), projection=network.projection, mapping=None if mapping is None else Path(mapping), crs=crs
-    )
-    return Jurisdictions(tuple(areas)), {"jurisdictions": asdict(report)}
+    named = None if mapping is None else Path(mapping)
+    areas, reports = load_jurisdictions(layers, projection=network.projection, mapping=named, crs=crs)
+    warnings = [warning for report in reports for warning in report.warnings]
+    return areas, {"jurisdictions": {"warnings": warnings, "layers": [asdict(report) for report in reports]}}
 
 
 def _papers(
     agreements: str | Path | Sequence[str | Path], areas: Jurisdictions | None, network: RoadNetwork
 ) -> tuple[Path, ...]:
     """The agreement files, those of a folder in order of name; read here, so that a bad one leaves no region behind."""
-    named = [agreements] if isinstance(agreements, str | Path) else list(agreements)
     papers: list[Path] = []
-    for path in map(Path, named):
+    for path in _paths(agreements):
         if not path.exists():
             raise BadMap(f"{path}: no such agreement file or folder")
         papers += sorted(path.glob("*.toml")) if path.is_dir() else [path]
@@ -99,6 +104,10 @@ def _papers(
         read = read_agreements(papers, known_agencies=known)
         Places(agreements=read, jurisdictions=areas, projection=network.projection)
     return tuple(papers)
+
+
+def _paths(named: str | Path | Sequence[str | Path]) -> list[Path]:
+    return [Path(path) for path in ([named] if isinstance(named, str | Path) else named)]
 
 
 def _report(roads: RoadSource, network: RoadNetwork) -> dict[str, Any]:

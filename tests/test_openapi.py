@@ -27,9 +27,9 @@ pytest_plugins = ("service_town",)
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 OPERATIONS = [
-    "POST /v1/rankings", "POST /v1/explanations", "GET /v1/units", "GET /v1/units/{unit_id}",
+    "POST /v1/rankings", "POST /v1/explanations", "POST /v1/comparisons", "GET /v1/units", "GET /v1/units/{unit_id}",
     "PUT /v1/units/{unit_id}", "DELETE /v1/units/{unit_id}", "PUT /v1/units/{unit_id}/status", "PUT /v1/fleet",
-    "POST /v1/fixes", "GET /healthz", "GET /readyz",
+    "PATCH /v1/fleet", "POST /v1/fixes", "GET /healthz", "GET /readyz",
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from service_town import FAR_AWAY, NOW, STOP, as_json, states, write_fleet
 
 from geomatch.errors import BadInput, GeomatchError
 from geomatch.matcher import Matcher
-from geomatch.model import Fix, Ranking, Stop
+from geomatch.model import Comparison, Fix, Ranking, Stop
 from geomatch.quantities import LonLat, format_time
 from geomatch.service.app import create_app
 from geomatch.service.problems import KINDS, kind_of
@@ -182,10 +182,35 @@ def test_a_snapshot_replaces_its_sources_units_and_an_older_one_is_told_to_resyn
     assert len(client.get("/v1/units").json()["units"]) == 1
 
 
+def test_changes_follow_a_snapshot_one_by_one_and_a_gap_is_told_to_resync(client):
+    unit, fix = as_json(states()[0])["unit"], as_json(states()[0])["fix"]
+    change = {"source": "test", "source_seq": 2, "units": [unit | {"officers": 2}], "removed": ["u4"],
+              "statuses": {"u2": {"availability": "not_available", "at": format_time(NOW)}},
+              "fixes": [fix | {"time": format_time(NOW)}]}  # fmt: skip
+    answer = client.patch("/v1/fleet", json=change)
+    assert (answer.status_code, answer.json()["applied"]) == (200, 1)
+    held = {state["unit"]["id"]: state for state in client.get("/v1/units").json()["units"]}
+    assert set(held) == {"u1", "u2", "u3"}
+    assert held["u1"]["unit"]["officers"] == 2
+    assert held["u2"]["status"]["availability"] == "not_available"
+
+    assert client.patch("/v1/fleet", json=change).json()["results"][0]["outcome"] == "repeated"
+    gap = client.patch("/v1/fleet", json=change | {"source_seq": 9})
+    assert (gap.status_code, gap.json()["type"]) == (409, "urn:geomatch:problem:resync_required")
+    assert client.patch("/v1/fleet", json=change | {"source_seq": 3, "removed": ["nobody"]}).status_code == 404
+
+
+def test_a_comparison_is_the_matchers(client, matcher):
+    told = client.post("/v1/comparisons", json={"stop": STOP}).json()
+    compared = matcher.compare(TypeAdapter(Stop).validate_python(STOP), now=NOW)
+    assert told == TypeAdapter(Comparison).dump_python(compared, mode="json")
+    assert told["fastest_that_may_go"]["unit"] == "u1"
+
+
 def test_the_service_says_what_it_is_ready_with(client, town):
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
-    assert (ready["region_hash"], ready["units"]) == (town.hash, 4)
+    assert (ready["region_hash"], ready["epoch"], ready["units"]) == (town.hash, 0, 4)
 
 
 # Errors
@@ -241,9 +266,8 @@ def test_only_loopback_addresses_are_served_unless_the_caller_says_otherwise():
     assert [is_loopback(h) for h in ("0.0.0.0", "10.0.0.1", "::", "example.org", "")] == [False] * 5
     with pytest.raises(BadInput, match="--allow-open"):
         listen("0.0.0.0", 0)
-    with listen("127.0.0.1", 0) as taken:
-        with pytest.raises(BadInput, match="--port"):
-            listen("127.0.0.1", taken.getsockname()[1])
+    with listen("127.0.0.1", 0) as taken, pytest.raises(BadInput, match="--port"):
+        listen("127.0.0.1", taken.getsockname()[1])
 
 
 def test_the_command_serves_until_it_is_interrupted(town_folder, tmp_path):

@@ -12,13 +12,16 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from geomatch.errors import BadInput, UnknownUnit
-from geomatch.model import Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
+from geomatch.fleet.delta import FleetDelta
+from geomatch.model import Comparison, Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
 from geomatch.quantities import UnixTime
 from geomatch.service import openapi, problems
 from geomatch.service.bodies import (
+    ComparisonRequest,
     ExplanationRequest,
     FixBatch,
     FixResults,
+    FleetChange,
     FleetSnapshot,
     Health,
     Include,
@@ -54,8 +57,10 @@ def create_app(matcher: "Matcher", *, clock: Clock = time.time, settings: Settin
 def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["rankings"])
     ranking_answer, explanation_answer = JsonAnswer(Ranking), JsonAnswer(Explanation)
+    comparison_answer = JsonAnswer(Comparison)
     read_ranking = JsonBody(RankingRequest, settings.max_body_bytes)
     read_explanation = JsonBody(ExplanationRequest, settings.max_body_bytes)
+    read_comparison = JsonBody(ComparisonRequest, settings.max_body_bytes)
 
     @router.post(
         "/v1/rankings",
@@ -98,6 +103,16 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
     def post_explanation(ask: Annotated[ExplanationRequest, Depends(read_explanation)]) -> Response:
         """One unit of the fleet that the service holds: its rank, or the reason it has none, in words."""
         return explanation_answer(matcher.explain(ask.stop, ask.unit, now=clock() if ask.now is None else ask.now))
+
+    @router.post(
+        "/v1/comparisons",
+        summary="What do agreements, approvals and borders cost here?",
+        openapi_extra=takes(ComparisonRequest),
+        responses=gives(Comparison, 413, 415, 422),
+    )
+    def post_comparison(ask: Annotated[ComparisonRequest, Depends(read_comparison)]) -> Response:
+        """The fastest unit under four rules side by side, of the fleet that the service holds."""
+        return comparison_answer(matcher.compare(ask.stop, now=clock() if ask.now is None else ask.now))
 
     return router
 
@@ -161,6 +176,7 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["units"])
     results_answer = JsonAnswer(FixResults)
     read_fleet = JsonBody(FleetSnapshot, settings.max_body_bytes)
+    read_change = JsonBody(FleetChange, settings.max_body_bytes)
     read_fixes = JsonBody(FixBatch, settings.max_body_bytes)
 
     @router.put(
@@ -174,6 +190,19 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
         return results_answer(
             _counted(matcher.replace_fleet(fleet.units, source=fleet.source, source_seq=fleet.source_seq, now=clock()))
         )
+
+    @router.patch(
+        "/v1/fleet",
+        summary="Change some units of one source",
+        openapi_extra=takes(FleetChange),
+        responses=gives(FixResults, 404, 409, 413, 415, 422),
+    )
+    def patch_fleet(change: Annotated[FleetChange, Depends(read_change)]) -> Response:
+        """All or nothing, and only if it follows the last snapshot or change of the source. The results are those of
+        its fixes."""
+        delta = FleetDelta(units=change.units, removed=change.removed, statuses=change.statuses, fixes=change.fixes)
+        results = matcher.apply_delta(delta, source=change.source, source_seq=change.source_seq, now=clock())
+        return results_answer(_counted(results))
 
     @router.post(
         "/v1/fixes",
@@ -205,6 +234,7 @@ def _health(matcher: "Matcher") -> APIRouter:
                 status="ready",
                 region=region.name,
                 region_hash=region.hash,
+                epoch=matcher.epoch,
                 units=len(matcher.fleet.view().units),
                 attribution=region.attribution,
             )

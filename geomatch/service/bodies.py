@@ -7,14 +7,14 @@ would hold the service up for seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le, MaxLen
 from pydantic import FailFast
 
-from geomatch.model import STRICT, Fix, FixResult, Stop, UnitState
+from geomatch.model import STRICT, Fix, FixResult, Status, Stop, Unit, UnitState
 from geomatch.quantities import UnixTime, checked_time
 
 MAX_FIXES = 10_000
@@ -72,6 +72,21 @@ class ExplanationRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComparisonRequest:
+    """What do an agreement, an approval or a border cost at this stop, in seconds?"""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    stop: Stop
+    now: UnixTime | None = None
+    """As in a ranking."""
+
+    def __post_init__(self) -> None:
+        if self.now is not None:
+            checked_time(self.now, "now")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FixBatch:
     """AVL fixes of any number of units, in any order."""
 
@@ -105,6 +120,24 @@ class FleetSnapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FleetChange:
+    """What changed in one source since its last snapshot or change: applied in the order of these fields."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    source: Annotated[str, MaxLen(254)]
+    source_seq: Annotated[int, Ge(0), Le(2**63 - 1)]
+    """The last one's plus 1. One sent before is harmless; a gap is refused with 409: send a snapshot."""
+    units: Annotated[tuple[Unit, ...], MaxLen(MAX_UNITS), FailFast()] = ()
+    """New or changed."""
+    removed: Annotated[tuple[str, ...], MaxLen(MAX_UNITS), FailFast()] = ()
+    """Unit ids."""
+    statuses: Annotated[Mapping[str, Status], MaxLen(MAX_UNITS)] = field(default_factory=dict)
+    """By unit id."""
+    fixes: Annotated[tuple[Fix, ...], MaxLen(MAX_FIXES), FailFast()] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnitList:
     """Every unit the service holds, by unit id."""
 
@@ -132,6 +165,8 @@ class Readiness:
     region: str
     region_hash: str
     """Content hash: two services that show the same one answer the same."""
+    epoch: int
+    """Counts the changes of live roads, as closures; 0: none yet."""
     units: int
     attribution: str
     """Of the map: to be shown wherever an answer is."""

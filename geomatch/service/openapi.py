@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
-from geomatch.model import Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
+from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
 from geomatch.service.bodies import (
+    ComparisonRequest,
     ExplanationRequest,
     FixBatch,
     FixResults,
+    FleetChange,
     FleetSnapshot,
     Health,
     Problem,
@@ -24,8 +26,8 @@ from geomatch.service.bodies import (
 from geomatch.service.wire import adapter
 
 TYPES = (
-    Explanation, ExplanationRequest, Fix, FixBatch, FixResults, FleetSnapshot, Health, Problem, Ranking,
-    RankingRequest, Readiness, Status, Stop, Unit, UnitList, UnitState,
+    Comparison, ComparisonRequest, Explanation, ExplanationRequest, Fix, FixBatch, FixResults, FleetChange,
+    FleetSnapshot, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop, Unit, UnitList, UnitState,
 )  # fmt: skip
 
 DESCRIPTION = """Which patrol units can be at a stop first, by road, and may go? geomatch ranks them, exactly, and says
@@ -67,8 +69,12 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
         "units in the request": {"stop": STOP, "k": 3, "units": [STATE], "now": "2026-03-07T22:15:05Z"},
     },
     ExplanationRequest: {"one unit": {"stop": STOP, "unit": "u1"}},
+    ComparisonRequest: {"one stop": {"stop": STOP}},
     FixBatch: {"one fix": {"fixes": [FIX]}},
     FleetSnapshot: {"one unit": {"source": "cad.hoboken.nj", "source_seq": 7, "units": [STATE]}},
+    FleetChange: {
+        "one fix, one unit gone": {"source": "cad.hoboken.nj", "source_seq": 8, "removed": ["u2"], "fixes": [FIX]}
+    },
     Unit: {"K-9 car": UNIT},
     Status: {"on patrol": STATUS},
 }

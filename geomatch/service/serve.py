@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int, *, open_to_all: bool = False) -> socket.socket:
-    """A socket on which callers already queue; port 0 takes a free one. Raises BadInput where it may not or cannot be had.
+    """A socket on which callers already queue; port 0 takes a free one. Raises BadInput where none may be had.
 
     The API has no keys yet: whoever reaches it sees every unit's position. So it stays on this machine unless the
     caller says that something in front of it checks who asks.

@@ -1,0 +1,162 @@
+"""The command line: what it prints is what the engine says, and what a script reads is JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from service_town import NGUID, NOW, SOUTH, WEST, write_fleet, write_police
+
+from geomatch.cli import application, main
+from geomatch.cli.text import compass, distance, minutes
+from geomatch.fleet.files import read_fleet
+from geomatch.matcher import Matcher
+from geomatch.model import Ranking, Stop
+from geomatch.quantities import LonLat, format_time
+
+pytest_plugins = ("service_town",)
+
+AT = f"{WEST + 0.0021},{SOUTH + 0.0005}"
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    return write_fleet(tmp_path / "fleet.geojson")
+
+
+def run(capsys, *words: object) -> str:
+    assert main([str(word) for word in words]) == 0
+    return capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys; from geomatch.cli import main; main(['rank', '--help']);"
+        "heavy = {'numpy', 'numba', 'fastapi', 'uvicorn', 'rich', 'shapely', 'geopandas', 'osmnx'};"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert "--at LON,LAT" in done.stdout
+
+
+def test_every_command_has_help_with_an_example(capsys):
+    names = [command.name for command in application().registered_commands]
+    assert names == ["demo", "build", "check", "export", "rank", "serve"]
+    for name in names:
+        assert f"geomatch {name}" in run(capsys, name, "--help").replace("Usage: geomatch", "")
+    assert all(name in run(capsys) for name in names)
+
+
+def test_rank_as_json_is_the_matchers_ranking(capsys, town, town_folder, fleet):
+    told = json.loads(run(capsys, "rank", town_folder, "--fleet", fleet, "--at", AT, "-k", 1, "--json"))
+    stop = Stop(id="stop-1", at=LonLat(WEST + 0.0021, SOUTH + 0.0005))
+    ranking = Matcher(town).rank_units(stop, read_fleet(fleet), 1, now=NOW - 5)
+    whole = replace(ranking, excluded=list(ranking.excluded), beyond_k=list(ranking.beyond_k))
+    assert told == TypeAdapter(Ranking).dump_python(whole, mode="json")
+    assert told["now"] == format_time(NOW - 5), "--now defaults to the newest fix"
+
+
+def test_rank_in_words_names_every_candidate_its_eta_and_every_reason(capsys, town_folder, fleet):
+    told = run(capsys, "rank", town_folder, "--fleet", fleet, "--at", AT, "--officers", 2)
+    ranking = json.loads(run(capsys, "rank", town_folder, "--fleet", fleet, "--at", AT, "--officers", 2, "--json"))
+    rows = [line for line in told.splitlines() if re.match(r"^\d+ +U\d", line)]
+    assert len(rows) == len(ranking["candidates"]) == 2
+    for row, candidate in zip(rows, ranking["candidates"], strict=True):
+        for part in (candidate["call_sign"], candidate["agency"], minutes(candidate["eta"]["eta_s"])):
+            assert part in row
+    assert re.search(r"1 not available: u3", told)
+    assert "Avenue 2" in told
+    assert "(2) are there in" in told
+    assert "OpenStreetMap contributors" in told
+
+
+def test_options_of_the_stop_reach_it(capsys, town_folder, fleet):
+    words = ["--course", 0, "--urgency", "officer_emergency", "--agency", "a.b", "--officers", 3, "--capability", "K9",
+             "--now", "2026-03-07T22:16:00+00:00", "--json"]  # fmt: skip
+    told = json.loads(run(capsys, "rank", town_folder, "--fleet", fleet, "--at", AT, *words))
+    stop = told["stop"]
+    assert (stop["course_deg"], stop["urgency"], stop["agency"]) == (0, "officer_emergency", "a.b")
+    assert (stop["need"]["officers"], stop["need"]["capabilities"]) == (3, ["K9"])
+    assert told["now"] == "2026-03-07T22:16:00.000Z"
+    assert len(told["resolved"]["places"]) == 1, "a course decides the side of the street"
+
+
+def test_build_tells_what_was_guessed_and_left_out(capsys, town_osm, tmp_path):
+    holes = tmp_path / "holes.osm"
+    text = town_osm.read_text().replace('<tag k="maxspeed" v="36"/>', '<tag k="maxspeed" v="quick"/>', 2)
+    footpath = '<way id="900" version="1"><nd ref="1"/><nd ref="12"/><tag k="highway" v="footway"/></way>'
+    holes.write_text(text.replace("</osm>", f"{footpath}</osm>"))
+    told = run(capsys, "build", holes, "-o", tmp_path / "holes.region")
+    assert re.search(r"The speed on 4 of 12 pieces of street", told)
+    assert "maxspeed=quick (2)" in told
+    assert "highway=footway (1)" in told
+    report = json.loads(run(capsys, "build", holes, "-o", tmp_path / "holes.region", "--json"))["report"]
+    assert report["unread_values"] == {"maxspeed=quick": 2}
+
+
+def test_driving_side_is_taken_from_the_command_line(capsys, town_osm, tmp_path):
+    told = run(capsys, "build", town_osm, "-o", tmp_path / "left.region", "--drive-on", "left")
+    assert "left-hand side" in told
+
+
+def test_export_writes_the_edges_and_turns_of_the_region(capsys, town, town_folder, tmp_path):
+    import pyogrio
+
+    out = tmp_path / "town.gpkg"
+    run(capsys, "export", town_folder, "-o", out)
+    assert {"edges", "turns"} <= {name for name, _ in pyogrio.list_layers(out)}
+    assert pyogrio.read_info(out, layer="edges")["features"] == town.network.edges
+
+
+def test_a_faulty_layer_fails_a_check_and_its_findings_become_features(capsys, tmp_path):
+    import geopandas
+    import pyogrio
+
+    layer = write_police(tmp_path / "PolicePolygon.geojson")
+    assert main(["check", str(layer)]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    geopandas.read_file(layer).assign(NGUID="no id at all").to_file(layer)
+    out = tmp_path / "findings.gpkg"
+    assert main(["check", str(layer), "--output", str(out)]) == 1
+    told = capsys.readouterr().out
+    assert "NGUID" in told
+    assert NGUID not in told
+    assert pyogrio.read_info(out, layer="findings")["features"] == int(re.search(r"(\d+) finding", told).group(1))
+
+
+def test_a_region_is_checked_for_damage_and_for_the_warnings_of_its_build(capsys, town_folder):
+    assert main(["check", str(town_folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"]
+    assert main(["check", str(town_folder), "--crs", "EPSG:4326"]) == 2
+
+
+def test_the_api_is_not_opened_to_other_machines_by_mistake(capsys, town_folder):
+    assert main(["serve", str(town_folder), "--host", "0.0.0.0"]) == 2
+    assert "--allow-open" in capsys.readouterr().err
+
+
+@given(st.floats(0, 86_400))
+def test_minutes_are_within_half_a_second_of_the_time(seconds):
+    whole, rest = minutes(seconds).split(":")
+    assert len(rest) == 2
+    assert int(rest) < 60
+    assert abs(int(whole) * 60 + int(rest) - seconds) <= 0.5
+
+
+@given(st.floats(0, 359.99))
+def test_the_compass_points_within_a_sixteenth_of_a_turn(course_deg):
+    points = ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"]
+    away = abs((points.index(compass(course_deg)) * 45 - course_deg + 180) % 360 - 180)
+    assert away <= 22.5
+
+
+def test_distances_are_metres_below_a_kilometre():
+    assert [distance(m) for m in (4, 996, 994, 1549, 12_345)] == ["0 m", "1.0 km", "990 m", "1.5 km", "12.3 km"]

@@ -127,9 +127,9 @@ WEB_MERCATOR = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::38
 @pytest.mark.parametrize(
     ("document", "says"),
     [
-        ("id,lon,lat\nu1,-74,40", "is not GeoJSON: .* line 1"),
-        ("", "is not GeoJSON"),
-        ("[" * 100_000, "nested too deep|is not GeoJSON"),
+        ("id,lon,lat\nu1,-74,40", "is not JSON: .* line 1"),
+        ("", "is not JSON"),
+        ("[" * 100_000, "nested too deep|is not JSON"),
         ('{"type": "FeatureCollection", "type": "Feature"}', "'type' twice"),
         ([feature()], "no GeoJSON FeatureCollection"),
         (feature(), "no GeoJSON FeatureCollection"),
@@ -188,5 +188,5 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"nowhere\.geojson: cannot be read"):
         read_fleet(tmp_path / "nowhere.geojson")
     (tmp_path / "units.shp").write_bytes(b"\x00\x00\x27\x0a\xff\xfe")
-    with pytest.raises(BadInput, match="is not GeoJSON"):
+    with pytest.raises(BadInput, match="is not JSON"):
         read_fleet(str(tmp_path / "units.shp"))

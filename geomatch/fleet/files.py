@@ -35,17 +35,24 @@ def read_fleet(path: Path | str) -> list[UnitState]:
 
 def _document(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=_once_each)
+        raw = file.read_bytes()
     except OSError as fault:
         raise BadInput(f"cannot be read: {fault.strerror}") from None
+    return parse_json(raw)
+
+
+def parse_json(raw: bytes) -> Any:
+    """JSON without NaN, infinity or a key given twice. Raises BadInput and nothing else, whatever the bytes."""
+    try:
+        return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_once_each)
     except json.JSONDecodeError as fault:
-        raise BadInput(f"is not GeoJSON: {fault.msg} in line {fault.lineno}, column {fault.colno}") from None
+        raise BadInput(f"is not JSON: {fault.msg} in line {fault.lineno}, column {fault.colno}") from None
     except BadInput:
         raise
     except UnicodeDecodeError:
-        raise BadInput("is not GeoJSON: it must be text in UTF-8") from None
+        raise BadInput("is not JSON: it must be text in UTF-8") from None
     except RecursionError:
-        raise BadInput("is not GeoJSON: it is nested too deep") from None
+        raise BadInput("is not JSON: it is nested too deep") from None
     except ValueError:
         raise BadInput("has a number of thousands of digits; leave out what is not known") from None
 
@@ -120,10 +127,10 @@ def _fix(unit_id: str, feature: Mapping[str, Any], told: dict[str, Any]) -> Fix 
         raise BadInput("its geometry must be a Point")
     if "time" not in told:
         raise BadInput("has no time; give it a property time, when the position was measured")
-    return Fix(unit=unit_id, at=_lonlat(geometry.get("coordinates")), **told)
+    return Fix(unit=unit_id, at=lonlat(geometry.get("coordinates")), **told)
 
 
-def _lonlat(coordinates: Any) -> LonLat:
+def lonlat(coordinates: Any) -> LonLat:
     """Longitude and latitude; a height is left out."""
     if not isinstance(coordinates, list) or len(coordinates) not in (2, 3) or not all(map(_is_number, coordinates)):
         raise BadInput("its coordinates must be two numbers: longitude, latitude")

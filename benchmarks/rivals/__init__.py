@@ -1,0 +1,1 @@
+"""One module a rival: `prepare(case, cell)` makes ready outside the timing and returns `answer(stop)`."""

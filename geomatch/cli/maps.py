@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +11,7 @@ from typing import Annotated
 import typer
 
 from geomatch.cli.options import AsJson, RegionFolder
+from geomatch.cli.progress import bars
 
 
 class Side(StrEnum):
@@ -59,7 +58,7 @@ def build(
     """
     from geomatch.maps.build import build as build_region
 
-    with _progress() as progress:
+    with bars() as progress:
         region = build_region(
             source,
             out,
@@ -96,29 +95,6 @@ def export(
     opened = Region.open(region)
     export_region(opened.network, out, attribution=opened.attribution)
     sys.stderr.write(f"geomatch: wrote {out} ({opened.network.edges:,} edges). {opened.attribution}\n")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None] | None]:
-    """A bar a stage on stderr, where that is a terminal; else nothing."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    bars = Progress(
-        TextColumn("{task.description:<28}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True)
-    )
-    stages = {}
-
-    def advance(stage: str, fraction: float) -> None:
-        if stage not in stages:
-            stages[stage] = bars.add_task(stage, total=1.0)
-        bars.update(stages[stage], completed=fraction)
-
-    with bars:
-        yield advance
 
 
 def _print_json(value: object) -> None:

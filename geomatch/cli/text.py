@@ -86,7 +86,7 @@ def candidates_table(ranking: Ranking) -> Table:
     for rank, candidate in enumerate(ranking.candidates, start=1):
         table.add_row(
             str(rank),
-            escape(_called(candidate)),
+            escape(called(candidate)),
             escape(candidate.agency),
             f"[bold]{minutes(candidate.eta.eta_s)}[/bold]",
             minutes(candidate.eta.p90_s),
@@ -153,7 +153,7 @@ def _excluded_lines(excluded: Sequence[Excluded]) -> Iterator[str]:
         yield escape(f"  {len(ones):>4} {_spaced(reason)}: {named}{more}")
 
 
-def _called(candidate: Candidate) -> str:
+def called(candidate: Candidate) -> str:
     return candidate.call_sign or candidate.unit
 
 

@@ -10,6 +10,7 @@ from conftest import CHECKOUT
 from geomatch.cli import main
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
@@ -23,7 +24,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "u2" in said
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^geomatch (\w+)", README, flags=re.MULTILINE))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"\bgeomatch ([a-z]+)", SHELL))))
 def test_every_command_the_readme_names_exists(command: str, capsys):
     assert main([command, "--help"]) == 0
     assert f"geomatch {command}" in capsys.readouterr().out

@@ -243,7 +243,7 @@ def snap(
     px, py, course_deg, accuracy_m,
     x0, y0, cell_m, columns, rows, cell_first, cell_piece,
     piece_point, piece_geometry, piece_course_deg, x, y, along_m, geometry_m, geometry_edge,
-    edge_length_m, course_sigma_deg, position_sigma_m,
+    edge_length_m, course_sigma_deg, position_sigma_m, worst_sigma_m,
     out_edge, out_fraction, out_other, out_other_fraction, out_metres,
 ):  # fmt: skip
     """Puts each position on the directed edge with the least (distance / sigma)^2 + (turn / sigma)^2.
@@ -254,7 +254,9 @@ def snap(
     for n in range(len(px)):
         out_edge[n] = -1
         out_other[n] = -1
-        sigma = max(position_sigma_m, accuracy_m[n]) if accuracy_m[n] == accuracy_m[n] else position_sigma_m
+        sigma = position_sigma_m
+        if accuracy_m[n] > sigma:  # never for NaN
+            sigma = min(accuracy_m[n], worst_sigma_m)
         headed = course_deg[n] == course_deg[n]
         col = min(max(int((px[n] - x0) // cell_m), 0), columns - 1)
         row = min(max(int((py[n] - y0) // cell_m), 0), rows - 1)

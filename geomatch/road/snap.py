@@ -17,6 +17,8 @@ COURSE_SIGMA_DEG = 25.0
 of distance, so a car is put on its own side of a motorway even when the fix lies on the other."""
 POSITION_SIGMA_M = 8.0
 """GPS error in a street, where the fix does not bring its own accuracy."""
+WORST_SIGMA_M = 50.0
+"""However bad a fix says it is: beyond this, a matching course would pull it to streets far away."""
 OUTSIDE_M = 1_000.0
 """A position farther than this from the box around all roads is on another map."""
 
@@ -105,6 +107,7 @@ class Snapper:
             self.origin_xy[0], self.origin_xy[1], CELL_M, self.shape[1], self.shape[0], self.cell_first,
             self.cell_piece, self.piece_point, self.piece_geometry, self.piece_course_deg, self.x, self.y,
             self.along_m, self.geometry_m, self.geometry_edge, self.edge_length_m, COURSE_SIGMA_DEG, POSITION_SIGMA_M,
+            WORST_SIGMA_M,
             out.edge, out.fraction, out.other, out.other_fraction, out.metres,
         )  # fmt: skip
         return out

@@ -22,14 +22,17 @@ class Side(StrEnum):
 def build(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A .osm.pbf, .osm, .osm.bz2 or .graphml file, or the name of a place."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="A .osm.pbf, .osm, .osm.bz2 or .graphml file, a RoadCenterLine layer, or a place's name.",
+        ),
     ],
     *,
     out: Annotated[Path, typer.Option("--output", "-o", metavar="REGION", help="The folder to make or to replace.")],
     jurisdictions: Annotated[
         list[Path] | None,
         typer.Option(
-            "--jurisdictions", "-j", help="Service boundaries: .gpkg, .geojson, .shp, .gdb, .fgb; may be given again."
+            "--jurisdictions", "-j", help="Service boundaries: .gpkg, .geojson, .shp, .gdb, .fgb; repeatable."
         ),
     ] = None,
     mapping: Annotated[
@@ -39,7 +42,7 @@ def build(
         str | None, typer.Option("--crs", help="Of a layer that does not say its own, as EPSG:4326.")
     ] = None,
     agreements: Annotated[
-        list[Path] | None, typer.Option("--agreements", "-a", help="Mutual aid agreements, .toml; may be given again.")
+        list[Path] | None, typer.Option("--agreements", "-a", help="Mutual aid agreements, .toml; repeatable.")
     ] = None,
     drive_on: Annotated[
         Side | None, typer.Option("--drive-on", help="Side of the road. Else: found from roundabouts and place.")

@@ -37,7 +37,7 @@ def rank(
     ] = None,
     officers: Annotated[int, typer.Option("--officers", help="How many officers the stop needs.")] = 1,
     capabilities: Annotated[
-        list[str] | None, typer.Option("--capability", help="Required of every unit; may be given again.")
+        list[str] | None, typer.Option("--capability", help="Required of every unit; repeatable.")
     ] = None,
     now: Annotated[
         str | None, typer.Option("--now", metavar="TIME", help="RFC 3339 with offset. Else: the newest fix's.")

@@ -35,6 +35,8 @@ def build_lines(region: Region, out: Path) -> Iterator[str]:
         f"{report.get('turns', 0):,} turns, {report.get('road_km', 0):,.0f} km of driving directions, "
         f"on the {side}-hand side"
     )
+    for layer in _layers(report):
+        yield f"  {escape(layer['file'])}: {sum(layer['kinds'].values()):,} service areas: {_most(layer['kinds'])}"
     yield from _part("Guessed", _guessed(report))
     yield from _part("Left out", _left_out(report))
     yield from _part("Look at", _to_look_at(report))
@@ -58,6 +60,9 @@ def _guessed(report: Mapping[str, Any]) -> Iterator[str]:
     unread: Mapping[str, int] = report.get("unread_values", {})
     if unread:
         yield f"Tags that could not be read, taken as absent: {_most(unread)}"
+    for layer in _layers(report):
+        if layer["assumed"]:
+            yield f"{layer['file']}: {_most(layer['assumed'])}"
 
 
 def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
@@ -70,6 +75,9 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
         why = Counter(re.sub(r"\b\d+ ", "", reason) for reason in restrictions.values())
         reasons = f": {_most(why)}" if why else ""
         yield f"{len(restrictions):,} of {len(restrictions) + joined:,} turn restrictions{reasons}"
+    for layer in _layers(report):
+        if layer["left_out"]:
+            yield f"{layer['file']}: {_most(layer['left_out'])}"
 
 
 def _to_look_at(report: Mapping[str, Any]) -> Iterator[str]:
@@ -81,6 +89,10 @@ def _to_look_at(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{broken:,} streets end at a barrier: {_most(_named(counts, 'barriers that bar: '))}"
     yield from report.get("warnings", ())
     yield from report.get("jurisdictions", {}).get("warnings", ())
+
+
+def _layers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(report.get("jurisdictions", {}).get("layers", ()))
 
 
 def _named(counts: Mapping[str, int], prefix: str) -> dict[str, int]:

@@ -334,14 +334,19 @@ def _least_sum(a, b, count):
 def label_targets(
     target_edge, rank, parent, depth, up_first, up_depth, down_ms, size,
     rows, row_of, rank_in, following,
-    target_row, above, lowest,
+    target_row, least_from, above, lowest,
 ):  # fmt: skip
-    """Fills for each target its label (times TO it), its ancestors by depth, and the lowest rank below each."""
+    """Fills for each target its label (times TO it), the least of the label down to each depth, its ancestors by depth,
+    and the lowest rank below each."""
     for i in range(len(target_edge)):
         r = rank[target_edge[i]]
         d = depth[r]
         at = label(r, parent, depth, up_first, up_depth, down_ms, rows, row_of, rank_in, following)
-        target_row[i, : d + 1] = rows[at, : d + 1]
+        least = NEVER
+        for a in range(d + 1):
+            target_row[i, a] = rows[at, a]
+            least = min(least, rows[at, a])
+            least_from[i, a] = least
         while r >= 0:
             above[i, d] = r
             lowest[i, d] = r - size[r] + 1
@@ -359,7 +364,7 @@ def _bound_ms(away2_m2, ms_per_m):
 def soonest(
     rank, parent, depth, up_first, up_depth, up_ms, loop_ms,
     edge_ms, edge_start, edge_end, ms_per_m,
-    target_edge, target_fraction, target_row, above, lowest,
+    target_edge, target_fraction, target_row, least_from, above, lowest,
     place_edge, place_fraction, delay_ms, most_ms, k,
     rows, row_of, rank_in, following,
     near_m2, near_row, away_m2, best_ms, best_side, in_top, top_ms, top_row,
@@ -367,9 +372,11 @@ def soonest(
     """The k soonest units by (delay + travel, row), exactly: what `_kernels.ball` answers.
 
     No way leads farther than a metre in ms_per_m, so the straight line is a lower bound; the len(near_row) nearest
-    units are evaluated first, then whoever may still be sooner than the k-th; with k = 0 all are. A unit that needs
-    more than most_ms[row] is not among the k. Fills away_m2 (square metres; -1: looked at, inf: has no place),
-    best_ms (NEVER: not evaluated, or no way), best_side (0, 1; 2, 3: straight along the target edge), top_ms, top_row.
+    units are evaluated first, then whoever may still be sooner than the k-th; with k = 0 all are. A second bound needs
+    no label of the unit: every way passes a common ancestor, and takes as long as from the nearest of them at least.
+    A unit that needs more than most_ms[row] is not among the k. Fills away_m2 (square metres; -1: looked at, inf: has
+    no place), best_ms (NEVER: not evaluated, or no way), best_side (0, 1; 2, 3: straight along the target edge),
+    top_ms, top_row.
     Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
     delay + travel >= its delay + frontier.
     """
@@ -418,6 +425,9 @@ def soonest(
     found = 0
     enough_m2 = np.float32(np.inf)
     nearest_left_m2 = np.float32(np.inf)
+    frontier = NEVER
+    common = np.empty((2, len(target_edge)), np.int32)
+    pair_ms = np.empty((2, len(target_edge)), np.int32)
     for turn in range(near + count):
         row = near_row[turn] if turn < near else turn - near
         if away_m2[row] < 0.0:
@@ -426,6 +436,27 @@ def soonest(
             nearest_left_m2 = min(nearest_left_m2, away_m2[row])
             continue
         away_m2[row] = -1.0
+        bound = NEVER
+        for side in range(2):
+            e = place_edge[row, side]
+            if e < 0 or edge_ms[e] >= NEVER:
+                continue
+            r = rank[e]
+            rest = np.int32(edge_ms[e] - part_ms(edge_ms[e], place_fraction[row, side]))
+            for j in range(targets):
+                i = target[j]
+                t = target_edge[i]
+                if t == e:
+                    common[side, j] = depth[r]
+                    pair_ms[side, j] = 0
+                else:
+                    common[side, j] = _meet(above[i], lowest[i], depth[rank[t]], r) + 1
+                    away = least_from[i, common[side, j] - 1] if common[side, j] > 0 else NEVER
+                    pair_ms[side, j] = rest + max(np.int32(away - edge_ms[t]), np.int32(0)) + part[j]
+                bound = min(bound, pair_ms[side, j])
+        if found == k and k > 0 and bound + least_delay > top_ms[k - 1]:
+            frontier = min(frontier, bound)
+            continue
         for side in range(2):
             e = place_edge[row, side]
             if e < 0 or edge_ms[e] >= NEVER:
@@ -434,18 +465,19 @@ def soonest(
             gone = part_ms(edge_ms[e], place_fraction[row, side])
             at = label(r, parent, depth, up_first, up_depth, up_ms, rows, row_of, rank_in, following)
             for j in range(targets):
+                if delay_ms[row] + pair_ms[side, j] >= best_ms[row]:
+                    continue
                 i = target[j]
                 t = target_edge[i]
                 straight = 0
                 if t != e:
-                    common = _meet(above[i], lowest[i], depth[rank[t]], r) + 1
-                    travel = _least_sum(rows[at], target_row[i], common)
+                    travel = _least_sum(rows[at], target_row[i], common[side, j])
                 elif gone <= part[j]:
                     travel = np.int32(0)
                     straight = 2
                 else:
                     # Ahead of the stop on its own edge: once round, above this edge or below it.
-                    travel = min(loop_ms[r], _least_sum(rows[at], target_row[i], depth[r]))
+                    travel = min(loop_ms[r], _least_sum(rows[at], target_row[i], common[side, j]))
                 if travel >= NEVER:
                     continue
                 # The label ends at the far end of t, and a unit starts with the rest of its edge.
@@ -459,7 +491,8 @@ def soonest(
                 # Two milliseconds more, so that whoever is left out is later than the k-th for certain.
                 enough_m = (top_ms[k - 1] - least_delay + 2) / ms_per_m + 0.1 if ms_per_m > 0.0 else np.inf
                 enough_m2 = np.float32(enough_m * enough_m)
-    frontier = _bound_ms(nearest_left_m2, ms_per_m) if nearest_left_m2 < np.inf else NEVER
+    if nearest_left_m2 < np.inf:
+        frontier = min(frontier, _bound_ms(nearest_left_m2, ms_per_m))
     evaluated = 0
     least_left = NEVER
     for row in range(count):

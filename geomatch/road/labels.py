@@ -141,15 +141,15 @@ class _Mode:
         k = 0 if k >= count else k
         near = min(count, max(16, 2 * k)) if k else 0
         best, side, top_ms, top_row = np.empty((4, count), np.int32)
-        target_row, above, lowest = np.empty((3, len(targets.edge), self._width), np.int32)
+        target_row, least_from, above, lowest = np.empty((4, len(targets.edge), self._width), np.int32)
         with self._lock:
             kernels.label_targets(
-                targets.edge, *self._to.climbing, self._size, *self._to.held, target_row, above, lowest
+                targets.edge, *self._to.climbing, self._size, *self._to.held, target_row, least_from, above, lowest
             )
             found, frontier, evaluated, least_delay = kernels.soonest(
                 *self._from.climbing, self._loop_ms,
                 self._edge_ms, self._ground.start, self._ground.end, self._ms_per_m,
-                targets.edge, targets.fraction, target_row, above, lowest,
+                targets.edge, targets.fraction, target_row, least_from, above, lowest,
                 places.edge, places.fraction, delay_ms, most, k,
                 *self._from.held,
                 np.empty(near, np.float32), np.empty(near, np.int32), np.empty(count, np.float32),

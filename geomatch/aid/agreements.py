@@ -102,6 +102,11 @@ class Agreement:
             raise BadInput("an approval needs approval.timeout_s: how long may the receiver be left waiting?")
 
     @property
+    def areas(self) -> tuple[str, ...]:
+        """Every area reference it makes."""
+        return self.geography.areas if self.authority_within is None else (*self.geography.areas, self.authority_within)
+
+    @property
     def key(self) -> str:
         """id@version"""
         return f"{self.id}@{self.version}"

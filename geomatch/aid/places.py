@@ -39,7 +39,7 @@ class Places:
                 raise BadMap(f"area {drawn.name!r} is drawn in degrees: give the region's projection with it")
             self._drawn[drawn.name] = _projected(drawn, self.projection)
         for agreement in self.agreements.all:
-            for name in agreement.geography.areas:
+            for name in agreement.areas:
                 if name.startswith("layer:") and name[6:] not in self.layers:
                     raise BadMap(f"agreement {agreement.key} names {name}, which is not loaded: load it, or correct it")
         if self.jurisdictions is not None:

@@ -30,6 +30,8 @@ class Lent:
     lifted: tuple[str, ...] = ()
     """Clauses an officer emergency lifted to let it go: the record of it."""
     max_commit_s: Seconds | None = None
+    tracked: bool = True
+    """Does the reciprocity ledger count it?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,13 @@ class Quotas:
         on_duty: int | None = None,
         officers: int = 1,
         emergency: bool = False,
+        lifted: tuple[str, ...] = (),
     ) -> Lent:
         """Count a unit as lent. Taking what is taken already, by the same unit for the same incident, changes nothing.
 
         `on_duty`: units of the provider on duty, needed where the agreement limits their share. Raises LimitReached
-        when a place is no longer there; an officer emergency takes it all the same where the agreement lets it, and
-        the lift stands in what is returned.
+        when a place is no longer there; an officer emergency takes it all the same where the agreement lets it. What
+        is returned records each lift: of these limits, and those `lifted` that the verdict had already.
         """
         with self._lock:
             if known := self._lent.get((unit, incident)):
@@ -98,8 +101,9 @@ class Quotas:
                 receiver=agreement.receiver_agency,
                 taken_at=at,
                 officers=officers,
-                lifted=full,
+                lifted=tuple(dict.fromkeys((*lifted, *full))),
                 max_commit_s=agreement.limits.max_commit_s,
+                tracked=agreement.ledger.track,
             )
             self._lent[unit, incident] = lent
             self._changed()

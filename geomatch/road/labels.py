@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomatch.quantities import NEVER_MS, DrivingMode, Floats, Ints, Longs
-from geomatch.road import _hierarchy_kernels as kernels
+from geomatch.road import _label_kernels as kernels
 from geomatch.road.hierarchy import Hierarchy, Weights
 from geomatch.road.network import RoadNetwork
 from geomatch.road.travel_time import Places, Soonest, Targets

@@ -7,6 +7,7 @@
       snap/*.npy           the grid over its pieces of road
       jurisdictions/       who is responsible where, when layers were loaded
       agreements/*.toml    who may go where, when agreements were loaded
+      markers/             mile markers along the roads, when a layer of them was loaded
 
 A region never changes while it is used; a new one is built beside it and swapped in whole.
 """
@@ -30,6 +31,7 @@ from geomatch.aid.jurisdictions import Jurisdictions
 from geomatch.aid.places import Places
 from geomatch.errors import BadRegion
 from geomatch.quantities import LonLat, Projection
+from geomatch.road.markers import Markers
 from geomatch.road.network import RoadNetwork
 from geomatch.road.snap import Snapper
 from geomatch.road.travel_time import ArcsByHead, TravelTimes
@@ -37,6 +39,7 @@ from geomatch.road.travel_time import ArcsByHead, TravelTimes
 FORMAT = 1
 MANIFEST = "region.json"
 ROADS, SEARCH, SNAP, JURISDICTIONS, AGREEMENTS = "roads", "search", "snap", "jurisdictions", "agreements"
+MARKERS = "markers"
 
 Arrays = TypeVar("Arrays")
 
@@ -59,6 +62,8 @@ class Region:
     """Who may go, under those agreements on those jurisdictions."""
     report: Mapping[str, Any]
     """What the build met, guessed and left out."""
+    markers: Markers | None = None
+    """Mile markers, where places are said by them."""
 
     @classmethod
     def open(cls, folder: str | Path) -> Region:
@@ -78,6 +83,7 @@ class Region:
             jurisdictions = Jurisdictions.from_files(layers) if layers.is_dir() else None
             papers = sorted((folder / AGREEMENTS).glob("*.toml"))
             agreements = _agreements(papers) if papers else None
+            markers = Markers.from_files(folder / MARKERS) if (folder / MARKERS).is_dir() else None
         except (OSError, ValueError, KeyError) as error:
             raise BadRegion(f"{folder}: the region is damaged ({error}); build it again") from error
         return cls(
@@ -86,7 +92,7 @@ class Region:
             eligibility=Eligibility(Places(
                 agreements=agreements or Agreements(()), jurisdictions=jurisdictions, projection=projection
             )),
-            report=manifest["report"],
+            report=manifest["report"], markers=markers,
         )  # fmt: skip
 
     @property
@@ -130,6 +136,7 @@ def write_region(
     report: Mapping[str, Any],
     jurisdictions: Jurisdictions | None = None,
     agreements: tuple[Path, ...] = (),
+    markers: Markers | None = None,
 ) -> None:
     """Writes a region folder, whole or not at all: an older region in its place is swapped out at the very end."""
     if out.exists() and not (out / MANIFEST).is_file():
@@ -146,6 +153,9 @@ def write_region(
         for number, paper in enumerate(agreements):
             (building / AGREEMENTS).mkdir(exist_ok=True)
             shutil.copyfile(paper, building / AGREEMENTS / f"{number:03d}-{paper.name}")
+        if markers is not None:
+            (building / MARKERS).mkdir()
+            markers.to_files(building / MARKERS)
         centre = network.projection.centre
         manifest = {
             "format": FORMAT, "name": name, "hash": content_hash(building), "attribution": attribution,

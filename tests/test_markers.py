@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from shapely import Point
 from streets import PROJECTION, Street, streets
 
+from geomatch import Matcher, Stop, build
 from geomatch.errors import BadInput, BadMap, BadRegion
+from geomatch.maps.centreline_export import export_centrelines
 from geomatch.maps.expand import expand
 from geomatch.maps.markers import read_markers
 from geomatch.quantities import LonLat
@@ -206,3 +208,32 @@ def test_spellings_of_a_route_are_one():
     assert {route_key(name) for name in ("I-95", "Interstate 95", "i 95 NB", "I95")} == {"I95"}
     assert {route_key(name) for name in ("US 1", "U.S. Route 1", "US Hwy 1")} == {"US1"}
     assert route_key("I-35W") != route_key("I-35E")
+
+
+def test_a_stop_said_by_marker_is_on_that_directed_edge_of_a_built_region(tmp_path):
+    """Centrelines, an override and markers go in; the words of the radio come out as a place on an edge."""
+    network = bend()
+    export_centrelines(
+        network, tmp_path / "roads.gpkg", agency="gis.county.us", country="US", state="MN", updated=1.7e9,
+        attribution="made up",
+    )  # fmt: skip
+    markers = tmp_path / "markers.gpkg"
+    rows = markers_at([0.0, 1.0, 2.0, 3.0, 4.0])
+    geopandas.GeoDataFrame(rows, crs="EPSG:4326").to_file(markers, layer="DistanceMarkerPoint", driver="GPKG")
+    overrides = tmp_path / "overrides.geojson"
+    median = Point(*PROJECTION.inverse(*on_bend(2.5)))
+    crossover = {"id": "x1", "kind": "crossover", "seconds": 8.0, "geometry": median}
+    geopandas.GeoDataFrame([crossover], crs="EPSG:4326").to_file(overrides)
+    region = build(
+        tmp_path / "roads.gpkg", tmp_path / "bend.region", speed_unit="kph", drive_on="right", overrides=overrides,
+        markers=markers,
+    )  # fmt: skip
+    assert [(one["id"], one["outcome"]) for one in region.report["overrides"]] == [("x1", "applied")]
+    assert region.markers is not None
+    place = region.markers.resolve(read_marker("westbound 95, km 2.2"))
+    stop = Stop(id="s1", at=place.at, course_deg=place.course_deg)
+    ranking = Matcher(region).rank(stop, now=1.7e9)
+    (on,) = ranking.resolved.places
+    assert on.road == "out"
+    assert on.snap_m < 0.2
+    assert {region.network.name(edge) for edge in range(region.network.edges)} >= {"police crossover"}

@@ -15,7 +15,9 @@ from geomatch.maps.expand import expand
 from geomatch.maps.modes import DrivingModes, TurnCosts
 from geomatch.maps.read import read_source
 from geomatch.maps.source import ReadReport, RoadSource
+from geomatch.quantities import UnixTime
 from geomatch.region import MANIFEST, Region, write_region
+from geomatch.road.markers import Markers
 from geomatch.road.network import RoadNetwork
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ def build(
     crs: str | None = None,
     agreements: str | Path | Sequence[str | Path] = (),
     drive_on: str | None = None,
+    layer: str | None = None,
+    speed_unit: str | None = None,
+    road_mapping: str | Path | None = None,
+    at: UnixTime | None = None,
+    overrides: str | Path | None = None,
+    markers: str | Path | None = None,
     name: str | None = None,
     modes: DrivingModes | None = None,
     turns: TurnCosts | None = None,
@@ -42,7 +50,10 @@ def build(
 ) -> Region:
     """Reads `source` and writes the region folder `out`, whole or not at all; returns it, opened.
 
-    source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, or the name of a place.
+    source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, the name of a place, or a file with a
+    RoadCenterLine layer. For those: layer; speed_unit, "mph" or "kph"; road_mapping, where its field names differ; at,
+    the time its Effective and Expire are held against. overrides: a layer of corrections, as `override_files` has it.
+    markers: a DistanceMarkerPoint layer.
     jurisdictions: GIS layers; mapping: where their field names differ, and authority rules; crs: where one does not
     say its own.
     drive_on: "left" or "right"; None: found out from the map. progress: called with a stage and 0..1 of it.
@@ -52,24 +63,50 @@ def build(
     if out.exists() and not (out / MANIFEST).is_file():
         raise BadMap(f"{out} exists and is no region: name another folder")
     said = progress or _nothing
-    roads = read_source(source, progress=progress, drive_on=drive_on)
+    named = None if road_mapping is None else Path(road_mapping)
+    roads = read_source(
+        source, progress=progress, drive_on=drive_on, layer=layer, speed_unit=speed_unit, mapping=named, at=at
+    )
+    roads, override_report = _overridden(roads, overrides)
     said("turns", 0.0)
     network = expand(roads, modes=modes, turns=turns)
     said("turns", 1.0)
     areas, layer_report = _layers(jurisdictions, network, mapping, crs)
     papers = _papers(agreements, areas, network)
+    marks, marker_report = _markers(markers, network)
     said("writing", 0.0)
     write_region(
         out,
         network,
         name=name or _name(source, out),
         attribution=roads.attribution,
-        report=_report(roads, network) | layer_report,
+        report=_report(roads, network) | layer_report | override_report | marker_report,
         jurisdictions=areas,
         agreements=papers,
+        markers=marks,
     )
     said("writing", 1.0)
     return Region.open(out)
+
+
+def _overridden(roads: RoadSource, overrides: str | Path | None) -> tuple[RoadSource, dict[str, Any]]:
+    if overrides is None:
+        return roads, {}
+    from geomatch.maps.override_files import read_overrides
+    from geomatch.maps.overrides import apply_overrides
+
+    edited, results = apply_overrides(roads, read_overrides(overrides))
+    return edited, {"overrides": [asdict(result) for result in results]}
+
+
+def _markers(markers: str | Path | None, network: RoadNetwork) -> tuple[Markers | None, dict[str, Any]]:
+    if markers is None:
+        return None, {}
+    from geomatch.maps.markers import read_markers
+
+    marks, report = read_markers(markers, network)
+    # Not asdict: it turns a Counter into a count of its items.
+    return marks, {"markers": {"file": report.file, "counts": dict(report.counts), "warnings": report.warnings}}
 
 
 def _layers(

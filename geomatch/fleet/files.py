@@ -102,7 +102,11 @@ def _state(feature: Any) -> UnitState:
     properties = feature.get("properties") or {}
     if not isinstance(properties, dict):
         raise BadInput("its properties must be an object")
-    told = {key: _read(key, value) for key, value in properties.items() if value is not None and key not in TOLERATED}
+    told = {
+        key: property_value(key, value)
+        for key, value in properties.items()
+        if value is not None and key not in TOLERATED
+    }
     own_id = feature.get("id")
     if not isinstance(own_id, str | int | None) or isinstance(own_id, bool):
         raise BadInput("its id must be text or a whole number")
@@ -137,7 +141,8 @@ def lonlat(coordinates: Any) -> LonLat:
     return LonLat(lon=float(coordinates[0]), lat=float(coordinates[1]))
 
 
-def _read(key: str, value: Any) -> Any:
+def property_value(key: str, value: Any) -> Any:
+    """As its field of the model wants it. Raises BadInput, which names the key, and the one that may be meant."""
     reader = PROPERTIES.get(key)
     if reader is None:
         near = get_close_matches(key, PROPERTIES, n=1)

@@ -262,6 +262,8 @@ def test_a_damaged_hierarchy_is_refused(name: str):
 def test_a_hierarchy_of_other_roads_is_refused():
     with pytest.raises(BadRegion, match="other roads"):
         Weights.of(Hierarchy.of(random_network(5)), random_network(6), 0)
+    with pytest.raises(BadRegion, match="other roads"):
+        Weights.of(Hierarchy.of(random_network(5)), random_network(5), 0).after(random_network(6), 0)
 
 
 @pytest.fixture(scope="module")

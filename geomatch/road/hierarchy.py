@@ -21,7 +21,7 @@ from geomatch.road.network import RoadNetwork
 
 @dataclass(frozen=True, kw_only=True)
 class Hierarchy:
-    """E states by rank, U arcs from a state up to an ancestor. Arrays may be memory-mapped; about 12 bytes an arc."""
+    """E states by rank, U arcs from a state up to an ancestor: 5 MB per 100,000 states. Arrays may be memory-mapped."""
 
     rank: Ints
     """(E,) of each edge; an ancestor's rank is higher than all below it, which are the ranks just before it."""
@@ -113,9 +113,7 @@ class Weights:
 
     @classmethod
     def of(cls, hierarchy: Hierarchy, network: RoadNetwork, row: int) -> Weights:
-        """Weighs every arc by one mode's row of the network's times. 20 ms per 100,000 states."""
-        if len(hierarchy.rank) != network.edges or len(hierarchy.turn_arc) != network.arcs:
-            raise BadRegion("the hierarchy was made for other roads: build the region again")
+        """Weighs every arc by one mode's row of the network's times. 35 ms per 100,000 states. Raises BadRegion."""
         turn = _turn_weights(hierarchy, network, row)
         up, down, loop = (np.empty_like(times) for times in turn)
         kernels.customize(
@@ -147,6 +145,8 @@ class Weights:
 
 
 def _turn_weights(hierarchy: Hierarchy, network: RoadNetwork, row: int) -> tuple[Ints, Ints, Ints]:
+    if len(hierarchy.rank) != network.edges or len(hierarchy.turn_arc) != network.arcs:
+        raise BadRegion("the hierarchy was made for other roads: build the region again")
     arcs, states = len(hierarchy.up_depth), len(hierarchy.rank)
     up, down, loop = np.empty(arcs, np.int32), np.empty(arcs, np.int32), np.empty(states, np.int32)
     kernels.weigh_turns(

@@ -1,0 +1,43 @@
+"""JSON values as the numbers, texts and times they should be. Each raises BadInput with the key, never the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geomatch.errors import BadInput
+from geomatch.feeds.parsed import malformed
+from geomatch.fleet.files import parse_json
+from geomatch.quantities import checked_time, parse_time
+
+
+def document(raw: bytes) -> Any:
+    try:
+        return parse_json(raw)
+    except BadInput as fault:
+        raise malformed(str(fault)) from None
+
+
+def number(value: Any, name: str) -> float:
+    # Bounded, since a JSON number may have any number of digits.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e300:
+        raise malformed(f"{name} must be a number")
+    return float(value)
+
+
+def optional_number(value: Any, name: str) -> float | None:
+    return None if value is None else number(value, name)
+
+
+def text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise malformed(f"{name} must be text")
+    return value
+
+
+def time(value: Any, name: str) -> float:
+    try:
+        moment = parse_time(text(value, name))
+        checked_time(moment, name)
+    except BadInput as fault:
+        raise malformed(f"{name}: {fault}") from None
+    return moment

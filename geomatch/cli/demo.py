@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from geomatch.model import Ranking
+    from geomatch.model import Comparison, Ranking
     from geomatch.service.demo import Demo
 
 EVERY_S = 5.0
@@ -113,8 +113,25 @@ def _show(made_up: Demo, now: float, *, as_json: bool) -> None:
     out = console()
     out.print("[bold]A made-up town, and patrols that are simulated: none of it exists.[/bold]\n")
     print_ranking(ranking, out)
-    everybody = made_up.matcher.rank(made_up.stop, 1000, now=now)
-    _tell_by_air(everybody, out)
+    _tell_rules(made_up.matcher.compare(made_up.stop, now=now), out)
+    _tell_by_air(made_up.matcher.rank(made_up.stop, 1000, now=now), out)
+
+
+def _tell_rules(compared: Comparison, out: Console) -> None:
+    """What agreements and approvals cost here."""
+    from rich.markup import escape
+
+    from geomatch.cli.text import minutes
+
+    best, may_go = compared.fastest_of_all, compared.fastest_that_may_go
+    if best is None or may_go is None or best.unit == may_go.unit:
+        return
+    remedy = best.verdict.what_would_change
+    why = f" Would change it: {remedy}." if remedy else ""
+    out.print(
+        f"\n[bold]By road alone[/bold] {escape(best.call_sign or best.unit)} of {escape(best.agency)} would be first, "
+        f"in {minutes(best.eta_s)}.{escape(why)}"
+    )
 
 
 def _tell_by_air(everybody: Ranking, out: Console) -> None:
@@ -132,8 +149,8 @@ def _tell_by_air(everybody: Ranking, out: Console) -> None:
     rank = everybody.candidates.index(by_air) + 1
     cost = by_air.eta.eta_s - soonest.eta.eta_s
     out.print(
-        f"\n[bold]In a straight line[/bold] {escape(called(by_air))} of {escape(by_air.agency)} is nearest, "
-        f"{distance(by_air.distance_m)} away; by road it is number {rank} and needs {minutes(by_air.eta.eta_s)}: "
+        f"\n[bold]By air[/bold] {escape(called(by_air))} of {escape(by_air.agency)} is nearest: "
+        f"{distance(by_air.distance_m)}. By road it is number {rank} and needs {minutes(by_air.eta.eta_s)}, "
         f"{minutes(cost)} more than {escape(called(soonest))}."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,11 @@ from geomatch.cli.progress import bars
 class Side(StrEnum):
     left = "left"
     right = "right"
+
+
+class SpeedUnit(StrEnum):
+    mph = "mph"
+    kph = "kph"
 
 
 def build(
@@ -47,6 +53,21 @@ def build(
     drive_on: Annotated[
         Side | None, typer.Option("--drive-on", help="Side of the road. Else: found from roundabouts and place.")
     ] = None,
+    speed_unit: Annotated[
+        SpeedUnit | None, typer.Option("--speed-unit", help="Of SpeedLimit. Else: as the country of each road posts.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="Of centrelines, where it is not called RoadCenterLine.")
+    ] = None,
+    road_mapping: Annotated[
+        Path | None, typer.Option("--road-mapping", help="Where the centrelines' field names differ, .toml.")
+    ] = None,
+    overrides: Annotated[
+        Path | None, typer.Option("--overrides", help="Your gates, crossovers, closures and speeds: .gpkg, .geojson.")
+    ] = None,
+    markers: Annotated[
+        Path | None, typer.Option("--markers", help="Mile markers, a DistanceMarkerPoint layer: .gpkg, .geojson, .shp.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compile a road map, and who is responsible where, into a region.
@@ -58,6 +79,7 @@ def build(
       geomatch build hudson.osm.pbf -o hudson.region
       geomatch build hudson.osm.pbf -o hudson.region --jurisdictions police.gpkg --agreements aid.toml
       geomatch build "Hoboken, New Jersey" -o hoboken.region
+      geomatch build county.gdb -o county.region --speed-unit mph --overrides gates.gpkg --markers miles.gpkg
     """
     from geomatch.maps.build import build as build_region
 
@@ -70,6 +92,12 @@ def build(
             crs=crs,
             agreements=agreements or (),
             drive_on=drive_on.value if drive_on else None,
+            layer=layer,
+            speed_unit=speed_unit.value if speed_unit else None,
+            road_mapping=road_mapping,
+            at=time.time(),  # roads not yet in effect, or expired, are left out
+            overrides=overrides,
+            markers=markers,
             progress=progress,
         )
     if as_json:

@@ -89,6 +89,7 @@ def _to_look_at(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{broken:,} streets end at a barrier: {_most(_named(counts, 'barriers that bar: '))}"
     yield from report.get("warnings", ())
     yield from report.get("jurisdictions", {}).get("warnings", ())
+    yield from report.get("markers", {}).get("warnings", ())
 
 
 def _layers(report: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def print_ranking(ranking: Ranking, out: Console) -> None:
     else:
         out.print("[bold]No unit may go.[/bold]")
     for line in _closing_lines(ranking):
-        out.print(line)
+        tell(out, line)
 
 
 def where(resolved: ResolvedStop) -> str:
@@ -78,8 +78,8 @@ def where(resolved: ResolvedStop) -> str:
 def candidates_table(ranking: Ranking) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "Unit", "Agency"):
-        table.add_column(name, no_wrap=name != "Agency", overflow="fold")
-    for name in ("ETA", "9 in 10 by", "By road", "Straight line"):
+        table.add_column(name, no_wrap=True)
+    for name in ("ETA", "9 in 10", "Drive", "By air"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("May it go?")
     table.add_column("Remarks")
@@ -99,15 +99,12 @@ def candidates_table(ranking: Ranking) -> Table:
 
 
 def verdict_words(verdict: Verdict) -> str:
+    """`yes`, or by what paper and what it takes. That no agreements are loaded is told once, in the notes."""
     decision = {"eligible": "yes", "eligible_notify": "yes, and tell", "needs_approval": "must be asked"}
-    why = {
-        "no_agreements_loaded": "no agreements loaded",
-        "own_agency": "own agency",
-        "granted": verdict.agreement or "",
-    }
-    reason = why.get(verdict.code, _spaced(verdict.code))
-    clause = f" {verdict.clause}" if verdict.clause else ""
-    return f"{decision.get(verdict.decision, _spaced(verdict.decision))}: {reason}{clause}"
+    why = {"own_agency": "own agency", "no_agreements_loaded": "", "granted": verdict.agreement or ""}
+    words = [decision.get(verdict.decision, _spaced(verdict.decision)), why.get(verdict.code, _spaced(verdict.code))]
+    said = ", ".join(filter(None, words))
+    return f"{said}: {verdict.what_would_change}" if verdict.what_would_change else said
 
 
 def remarks(candidate: Candidate) -> str:
@@ -139,18 +136,25 @@ def _closing_lines(ranking: Ranking) -> Iterator[str]:
     for note in ranking.notes:
         yield escape(f"Note: {_spaced(note)}.")
     if ranking.candidates and not ranking.candidates[0].eta.calibrated:
-        yield "[dim]9 in 10 by: from published spreads, not yet from this region's own history.[/dim]"
+        yield "[dim]9 in 10 times it is there by then: from published spreads, not this region's history.[/dim]"
     yield f"[dim]Map {escape(ranking.attribution)}. Region {ranking.region[:12]}.[/dim]"
 
 
 def _excluded_lines(excluded: Sequence[Excluded]) -> Iterator[str]:
-    by_reason: dict[str, list[Excluded]] = defaultdict(list)
+    """By reason and remedy, the most first; then the units that would be among the candidates but for theirs."""
+    alike: dict[tuple[str, str], list[Excluded]] = defaultdict(list)
     for one in excluded:
-        by_reason[one.reason].append(one)
-    for reason, ones in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0])):
+        remedy = one.verdict.what_would_change if one.verdict else None
+        alike[one.reason, remedy or ""].append(one)
+    for (reason, remedy), ones in sorted(alike.items(), key=lambda item: (-len(item[1]), item[0])):
         named = ", ".join(one.unit for one in ones[:SHOWN_UNITS])
         more = f" and {len(ones) - SHOWN_UNITS} more" if len(ones) > SHOWN_UNITS else ""
-        yield escape(f"  {len(ones):>4} {_spaced(reason)}: {named}{more}")
+        yield escape(f"  {len(ones)} {_spaced(reason)}: {named}{more}")
+        if remedy:
+            yield escape(f"     would change it: {remedy}")
+    # `would_be` begins with a rank where the unit would have been proposed.
+    for near in [one for one in excluded if one.would_be and one.would_be[0].isdigit()][:SHOWN_UNITS]:
+        yield escape(f"  {near.unit} would be {near.would_be}.")
 
 
 def called(candidate: Candidate) -> str:

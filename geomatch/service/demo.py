@@ -31,11 +31,11 @@ SHIFT_S: Seconds = 8 * 3600.0
 
 STOP = Stop(
     id="demo",
-    at=LonLat(-100.0, 40.0),
+    at=LonLat(-101.56248, 45.32905),
     urgency=Urgency.urgent_backup,
     need=Need(officers=2),
 )
-"""On the river road, a kilometre from the next bridge: the other state's cars are near, and far by road."""
+"""On Levee Road, east of the river and between two bridges: cars of the other state are near, and far by road."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import numpy as np
 from shapely.geometry import Point, Polygon
 
 from geomatch.fleet.simulate import Patrol
-from geomatch.maps.metro.agencies import AGENCIES, Agency, Area, border
-from geomatch.maps.metro.ground import FREEWAY_Y, lonlat
+from geomatch.maps.metro.agencies import AGENCIES, Agency, border
+from geomatch.maps.metro.ground import FREEWAY_Y, east_bank, lonlat
 from geomatch.model import Unit
 from geomatch.quantities import LonLat, Metres
 
@@ -40,6 +40,8 @@ _ROAM_M: dict[str, tuple[Metres, float]] = {
     "kestrel-patrol.example": (4500.0, 2.5),
     "harlan-state-pd.example": (500.0, 0.0),
 }
+_ON_THE_LEVEE = {6: -2300.0, 11: -1000.0, 16: 1300.0}
+"""Eastbank's units that watch the river, and how far north of Main Street: near the other bank by air, not by road."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,19 @@ def posts(rng: np.random.Generator) -> list[Post]:
                 capabilities=capabilities, home_beat=area.name, radio=f"{agency.name.split()[0]} Dispatch",
             )  # fmt: skip
             roam_m, main_roads = _ROAM_M[agency.id]
-            home = LonLat(*lonlat(np.array([_home(agency, area, town, rng)]), 6)[0].tolist())
+            home = LonLat(*lonlat(np.array([_home(agency, number, town, rng)]), 6)[0].tolist())
             made.append(Post(unit, Patrol(unit=unit.id, home=home, roam_m=roam_m, main_roads=main_roads)))
     return made
 
 
-def _home(agency: Agency, area: Area, town: list[Polygon], rng: np.random.Generator) -> tuple[float, float]:
+def _home(agency: Agency, number: int, town: list[Polygon], rng: np.random.Generator) -> tuple[float, float]:
     """A place on the plan: troopers by their highways, deputies out of town, everybody else in their area."""
     if agency.service == "stateProvincial":
         along = float(rng.uniform(0.0, 1.0))
         return (-9000.0 + 11000.0 * along, FREEWAY_Y) if rng.random() < 0.7 else (0.0, -7500.0 + 15000.0 * along)
-    ground = Polygon(border(area))
+    if agency.id == "eastbank-pd.example" and number in _ON_THE_LEVEE:
+        return float(east_bank(_ON_THE_LEVEE[number])), _ON_THE_LEVEE[number]
+    ground = Polygon(border(agency.areas[number % len(agency.areas)]))
     left, low, right, high = ground.bounds
     while True:
         x, y = float(rng.uniform(left, right)), float(rng.uniform(low, high))

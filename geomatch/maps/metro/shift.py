@@ -57,10 +57,9 @@ def record_shift(
     shift = Shift()
     snapshot: list[Record] = []
     for post in posts:
-        unmanned = post.unit.officers == 0
-        activity, availability = ("out_of_service", "not_available") if unmanned else ("patrol", "available")
-        _set_status(shift, post.unit.id, activity, availability, START)
-        if unmanned:
+        # The car that nobody sits in still says that it is available: only its officers tell.
+        _set_status(shift, post.unit.id, "patrol" if post.unit.officers else "parked", "available", START)
+        if post.unit.officers == 0:
             patrols.hold(post.unit.id, START + LENGTH_S + 1.0)
     for tick in range(1, int(LENGTH_S / TICK_S) + 1):
         now = START + tick * TICK_S

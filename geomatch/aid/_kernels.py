@@ -98,3 +98,13 @@ def count_cover(agency, officers, availability, provider_of_agency, out_units, o
         if provider >= 0 and officers[n] > 0:
             out_units[provider, availability[n]] += 1
             out_officers[provider, availability[n]] += officers[n]
+
+
+@kernel
+def cover_of_rows(provider_of, counts_as_cover, units, officers, out_units, out_officers):
+    """Sum what each row's provider has at home over the availabilities that the row counts."""
+    for row in range(provider_of.shape[0]):
+        for availability in range(units.shape[1]):
+            if (counts_as_cover[row] >> availability) & 1:
+                out_units[row] += units[provider_of[row], availability]
+                out_officers[row] += officers[provider_of[row], availability]

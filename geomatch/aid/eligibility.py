@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import shapely
 
 from geomatch.aid import _kernels
-from geomatch.aid._kernels import GRANT, IDLE, LIMIT_OFF, NO_GRANT, OWN, PROHIBITION
+from geomatch.aid._kernels import ASKS_COVER, GRANT, IDLE, LIMIT_OFF, NO_GRANT, OWN, PROHIBITION
 from geomatch.aid.agreements import Agreement
 from geomatch.aid.approval import Asked, standing
 from geomatch.aid.clauses import Mode
@@ -25,7 +26,7 @@ from geomatch.aid.places import Places
 from geomatch.aid.quotas import QuotaView, places_left
 from geomatch.aid.verdicts import Verdicts
 from geomatch.errors import BadInput
-from geomatch.model import Availability, Decision, Reason, Urgency
+from geomatch.model import Decision, Reason, Urgency
 from geomatch.quantities import XY, Bools, Bytes, Ints, UnixTime
 
 
@@ -111,12 +112,18 @@ class _Bound:
     allowed: Words
     any_allowed: Bools
     denied: Words
+    none: Bools
+    """Stands for no lift at all."""
+    none_extra: tuple[Ints, Bytes]
+    """Stands for no gate of one's own."""
+    no_cover: tuple[Ints, Ints]
 
 
 def _bind(receiver: str, grants: Grants, units: Units) -> _Bound:
     provider = {agency: place for place, agency in enumerate(grants.providers)}
     side = [OWN if agency == receiver else provider.get(agency, NO_GRANT) for agency in units.agencies]
     allowed = [row.capabilities.allowed for row in grants.rows]
+    no_cover = np.zeros(len(grants), np.int32)
     return _Bound(
         grants=grants,
         agencies=units.agencies,
@@ -125,35 +132,43 @@ def _bind(receiver: str, grants: Grants, units: Units) -> _Bound:
         allowed=capability_words(allowed, units.capabilities),
         any_allowed=np.array([bool(words) for words in allowed], bool),
         denied=capability_words([row.capabilities.denied for row in grants.rows], units.capabilities),
+        none=np.zeros(len(grants), bool),
+        none_extra=(np.full(len(grants), -1, np.int32), np.zeros((0, 0), np.uint8)),
+        no_cover=(no_cover, no_cover),
     )
+
+
+class Ruling(NamedTuple):
+    """What holds for each row as a whole, whatever the unit."""
+
+    codes: Bytes
+    """The first gate that fails, 0: none."""
+    kind: Bytes
+    order: Ints
+    """Rows of each provider, best first."""
+    wait_ms: Ints
+    lifted: Mapping[int, tuple[str, ...]]
 
 
 def _decided(
     request: AidRequest, places: Places, grants: Grants, bound: _Bound, units: Units, quotas: QuotaView
 ) -> Verdicts:
-    active, _ = grants.flags(request.now)
-    emergency = request.urgency == Urgency.officer_emergency
-    lifting = grants.lifts & emergency
     cover = Cover.of(len(grants.providers), bound.side, units, quotas) if grants.shared or grants.covered else None
-    codes, lifted_rows = _codes(request, grants, quotas, cover, lifting)
-    rank, wait_ms = _approvals(request, grants, codes)
-    kind = np.full(len(grants), GRANT, np.uint8)
-    kind[grants.prohibits] = PROHIBITION
-    kind[~active | (grants.prohibits & (codes != 0))] = IDLE
-    # Within a provider: prohibitions, grants that let go by how freely, grants that fail at the latest gate first.
-    standing_of_row = np.where(codes == 0, rank, 300 - codes.astype(np.int32))
-    standing_of_row[kind == PROHIBITION] = 0
-    standing_of_row[kind == IDLE] = 1000
-    order = np.argsort(grants.provider_of * 1024 + standing_of_row, kind="stable").astype(np.int32)
-    extra_of, extra = _own_gates(request, places, grants, bound, units, quotas, kind, lifting)
-    home = _home(grants, cover, lifting)
+    ruling = _ruling(request, grants, _full(request, grants, quotas, cover))
+    lifting = grants.lifts if request.urgency == Urgency.officer_emergency else bound.none
+    extra_of, extra = bound.none_extra
+    if len(grants.own_gates):
+        extra_of, extra = _own_gates(request, places, grants, bound, units, quotas, ruling.kind, lifting)
+    cover_units, cover_officers = bound.no_cover if cover is None else cover.of_rows(grants)
+    gates = grants.gates if lifting is bound.none else grants.gates & ~(lifting * np.uint8(ASKS_COVER))
     n = len(units.units)
-    out_code, out_row, out_wait_ms = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    out_code, out_row, out_wait_ms = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.int32)
     _kernels.judge_units(
         units.agency, units.capability_bits, units.officers, units.availability,
-        bound.side, grants.first, order, kind, codes,
-        grants.gates, bound.allowed, bound.any_allowed, bound.denied, grants.min_officers,
-        grants.counts_as_cover, *home, extra_of, extra, wait_ms,
+        bound.side, grants.first, ruling.order, ruling.kind, ruling.codes,
+        gates, bound.allowed, bound.any_allowed, bound.denied, grants.min_officers,
+        grants.counts_as_cover, cover_units, grants.min_units, cover_officers, grants.min_home_officers,
+        extra_of, extra, ruling.wait_ms,
         Reason.prohibited.code, Reason.no_agreement.code, Reason.capability_denied.code, Reason.home_cover.code,
         out_code, out_row, out_wait_ms,
     )  # fmt: skip
@@ -167,12 +182,46 @@ def _decided(
         places=places,
         grants=grants,
         cover=cover,
-        lifted_rows=lifted_rows,
+        lifted_rows=ruling.lifted,
     )
 
 
+_MOST_RULINGS = 512
+
+
+def _ruling(request: AidRequest, grants: Grants, full: Mapping[int, tuple[str, ...]]) -> Ruling:
+    """Kept for the minute by all it depends on: stops of one agency mostly lie on the same sides of every border."""
+    minute = grants.at(request.now)
+    answers = grants.near.answers(request.at)
+    key = (
+        answers.tobytes(), request.urgency, request.apco_type, request.internal_type, request.priority,
+        request.self_initiated, request.needs_full_powers, tuple(full.items()),
+    )  # fmt: skip
+    known = None if request.asked else minute.rulings.get(key)
+    if known is None:
+        known = _ruled(request, grants, answers, full)
+        if not request.asked and len(minute.rulings) < _MOST_RULINGS:
+            minute.rulings[key] = known
+    ruling: Ruling = known
+    return ruling
+
+
+def _ruled(request: AidRequest, grants: Grants, answers: Bools, full: Mapping[int, tuple[str, ...]]) -> Ruling:
+    codes, lifted = _codes(request, grants, answers, full)
+    rank, wait_ms = _approvals(request, grants, codes)
+    kind = np.full(len(grants), GRANT, np.uint8)
+    kind[grants.prohibits] = PROHIBITION
+    kind[~grants.at(request.now).active | (grants.prohibits & (codes != 0))] = IDLE
+    # Within a provider: prohibitions, grants that let go by how freely, grants that fail at the latest gate first.
+    standing_of_row = np.where(codes == 0, rank, 300 - codes.astype(np.int32))
+    standing_of_row[kind == PROHIBITION] = 0
+    standing_of_row[kind == IDLE] = 1000
+    order = np.argsort(grants.provider_of * 1024 + standing_of_row, kind="stable").astype(np.int32)
+    return Ruling(codes, kind, order, wait_ms, MappingProxyType(lifted))
+
+
 def _codes(
-    request: AidRequest, grants: Grants, quotas: QuotaView, cover: Cover | None, lifting: Bools
+    request: AidRequest, grants: Grants, answers: Bools, full: Mapping[int, tuple[str, ...]]
 ) -> tuple[Bytes, dict[int, tuple[str, ...]]]:
     """The first gate that fails for each row as a whole, 0: none; and what an emergency lifted of which row.
 
@@ -180,23 +229,25 @@ def _codes(
     """
     codes = np.zeros(len(grants), np.uint8)
     lifted: dict[int, tuple[str, ...]] = {}
-    _, is_open = grants.flags(request.now)
-    for row, full in _full(request, grants, quotas, cover).items():
+    lifting = grants.lifts & (request.urgency == Urgency.officer_emergency)
+    is_open = grants.at(request.now).is_open
+    for row, reached in full.items():
         if lifting[row]:
-            lifted[row] = full
+            lifted[row] = reached
         else:
             codes[row] = Reason.limit_reached.code
     codes[~_triggered(request, grants)] = Reason.not_triggered.code
     codes[~(is_open | lifting)] = Reason.outside_hours.code
     for row in np.flatnonzero(lifting & ~is_open).tolist():
         lifted[row] = ("time", *lifted.get(row, ()))
-    codes[_outside(request.at, grants)] = Reason.outside_geography.code
+    outside, beyond = grants.near.failing(answers)
+    codes[grants.fails_geography] = Reason.outside_geography.code
+    codes[outside] = Reason.outside_geography.code
     powerless = grants.no_authority | grants.fails_powers
     if request.needs_full_powers:
         powerless = powerless | grants.assist_only
+    powerless[beyond] = True
     codes[powerless & ~grants.prohibits] = Reason.no_authority.code
-    beyond = grants.powers.rows[~grants.powers.holds(request.at)]
-    codes[beyond[~grants.prohibits[beyond]]] = Reason.no_authority.code
     return codes, lifted
 
 
@@ -210,16 +261,11 @@ def _triggered(request: AidRequest, grants: Grants) -> Bools:
     return holds
 
 
-def _outside(at: XY, grants: Grants) -> Bools:
-    out = grants.fails_geography.copy()
-    out[grants.inside.rows[~grants.inside.holds(at)]] = True
-    out[grants.outside.rows[grants.outside.holds(at)]] = True
-    return out
-
-
 def _full(request: AidRequest, grants: Grants, quotas: QuotaView, cover: Cover | None) -> dict[int, tuple[str, ...]]:
     """Rows with no place left, and which limits are reached."""
-    full = {}
+    full: dict[int, tuple[str, ...]] = {}
+    if not quotas.at_once and not grants.shared:
+        return full
     for row in grants.limited.tolist():
         one = grants.rows[row]
         share = one.limits.max_share_on_duty is not None
@@ -249,18 +295,6 @@ def _approvals(request: AidRequest, grants: Grants, codes: Bytes) -> tuple[Ints,
         elif codes[row] == 0:
             codes[row] = Reason.approval_denied.code
     return rank, wait_ms
-
-
-def _home(grants: Grants, cover: Cover | None, lifting: Bools) -> tuple[Ints, Ints, Ints, Ints]:
-    """Of each row: units that count as cover, how many must stay, and the same in officers."""
-    if cover is None:
-        off = np.zeros(len(grants), np.int32)
-        return off, off, off, off
-    counts = (grants.counts_as_cover[:, None] >> np.arange(len(Availability), dtype=np.uint8)) & 1
-    units = (cover.units[grants.provider_of] * counts).sum(1, dtype=np.int32)
-    officers = (cover.officers[grants.provider_of] * counts).sum(1, dtype=np.int32)
-    min_units = np.where(lifting, LIMIT_OFF, grants.min_units).astype(np.int32)
-    return units, min_units, officers, np.where(lifting, LIMIT_OFF, grants.min_home_officers).astype(np.int32)
 
 
 def _own_gates(

@@ -5,9 +5,10 @@ Rows are by provider, then newest version first, then id: the order in which tie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from geomatch.aid.approval import standing
 from geomatch.aid.clauses import Authority, Mode, Stage
 from geomatch.aid.places import Around, Places
 from geomatch.model import Availability, Decision, Urgency
-from geomatch.quantities import XY, Bools, Bytes, Ints, UnixTime
+from geomatch.quantities import XY, Bools, Bytes, Ints, Longs, UnixTime
 
 Words = npt.NDArray[np.uint64]
 
@@ -28,45 +29,74 @@ RANK = {Decision.eligible: 1, Decision.eligible_notify: 2, Decision.needs_approv
 
 
 class Near:
-    """Clauses that ask whether a point is on or near some geometry, all answered by one call.
+    """Clauses that ask whether the stop is on or near some geometry, all answered by one call.
 
-    A clause is a row with alternatives; rows may occur in several clauses. Equal geometries at equal distances, such as
-    the receiver's own area in a hundred grants, are asked once.
+    Equal geometries at equal distances, such as the receiver's own area in a hundred grants, are asked once.
     """
 
-    def __init__(self, clauses: Iterable[tuple[int, Sequence[Around]]]) -> None:
+    def __init__(self, clauses: Iterable[Clause]) -> None:
         number: dict[tuple[int, float], int] = {}
         geometries: list[Around] = []
-        rows: list[int] = []
         asked: list[int] = []
         first: list[int] = []
-        for row, around in clauses:
-            if not around:
-                continue
-            rows.append(row)
+        kept = [clause for clause in clauses if clause.around]
+        for clause in kept:
             first.append(len(asked))
-            for geometry, metres in around:
+            for geometry, metres in clause.around:
                 key = (id(geometry), metres)
                 if key not in number:
                     number[key] = len(geometries)
                     geometries.append((geometry, metres))
                 asked.append(number[key])
-        self.rows = np.array(rows, np.intp)
+        self._rows = np.array([clause.row for clause in kept], np.intp)
+        self._must = np.array([clause.must for clause in kept], bool)
+        self._powers = np.array([clause.powers for clause in kept], bool)
         self._first = np.array(first, np.intp)
         self._asked = np.array(asked, np.intp)
+        self._single = len(asked) == len(first)
         self._geometry = np.array([geometry for geometry, _ in geometries], dtype=object)
         self._metres = np.array([metres for _, metres in geometries], np.float64)
         shapely.prepare(self._geometry)
 
-    def holds(self, at: XY) -> Bools:
-        """For each of `rows`: is the point within one of its alternatives?"""
-        if not len(self.rows):
-            return np.zeros(0, bool)
+    def answers(self, at: XY) -> Bools:
+        """For each geometry that is asked about: is the point on it, or near enough?"""
+        if not len(self._geometry):
+            return _NOTHING
         point = shapely.points(at.x, at.y)
-        inside: Bools = shapely.dwithin(self._geometry, point, self._metres)  # type: ignore[call-overload]  # a ufunc
-        if len(self._asked) == len(self._first):
-            return inside[self._asked]
-        return np.logical_or.reduceat(inside[self._asked], self._first)
+        near: Bools = shapely.dwithin(self._geometry, point, self._metres)  # type: ignore[call-overload]  # a ufunc
+        return near
+
+    def failing(self, answers: Bools) -> tuple[Longs, Longs]:
+        """Rows whose geography fails, and rows whose authority does not reach the point."""
+        if not len(self._rows):
+            return _NO_ROWS, _NO_ROWS
+        any_near = answers[self._asked] if self._single else np.logical_or.reduceat(answers[self._asked], self._first)
+        fails = any_near != self._must
+        return self._rows[fails & ~self._powers], self._rows[fails & self._powers]
+
+
+_NOTHING = np.zeros(0, bool)
+_NO_ROWS = np.zeros(0, np.intp)
+
+
+class Clause(NamedTuple):
+    """The stop must (or must not) be near one of these, for the geography (or the powers) of a row."""
+
+    row: int
+    around: Sequence[Around]
+    must: bool = True
+    powers: bool = False
+
+
+class Minute(NamedTuple):
+    """What the clock decides of each row, and the rulings made in that minute."""
+
+    number: int
+    active: Bools
+    """In force."""
+    is_open: Bools
+    """In a window, and in no blackout."""
+    rulings: dict[Hashable, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,12 +120,7 @@ class Grants:
     typed: Bools
     apco: dict[str, Bools]
     internal: dict[str, Bools]
-    inside: Near
-    """Geography: each of these must hold."""
-    outside: Near
-    """None of these may."""
-    powers: Near
-    """Authority: each of these must hold."""
+    near: Near
     fails_geography: Bools
     """Whatever the point: an area is not in force, or (of a grant) cannot be known."""
     unknown_area: Bools
@@ -116,24 +141,20 @@ class Grants:
     """Bits of the gates that look at the unit itself."""
     own_gates: Ints
     """Rows with gates that are worked out per unit: where the unit is, cover by beat or capability."""
-    _flags: dict[str, tuple[int, Bools, Bools]] = field(default_factory=dict)
+    _minute: list[Minute] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def flags(self, now: UnixTime) -> tuple[Bools, Bools]:
-        """Which rows are in force, and which of them are in a window, now.
-
-        Worked out once a minute, as all times in agreements are whole minutes.
-        """
-        minute = int(now // 60)
-        kept = self._flags.get("now")
-        if kept is None or kept[0] != minute:
+    def at(self, now: UnixTime) -> Minute:
+        """What the clock decides; worked out once a minute, as all times in agreements are whole minutes."""
+        number = int(now // 60)
+        kept = self._minute
+        if not kept or kept[0].number != number:
             forced = {id(one) for one in in_force(self.rows, now)}
             active = np.array([id(row) in forced for row in self.rows], bool)
-            kept = (minute, active, np.array([_open(row, now) for row in self.rows], bool))
-            self._flags["now"] = kept
-        return kept[1], kept[2]
+            kept[:] = [Minute(number, active, np.array([_open(row, now) for row in self.rows], bool), {})]
+        return kept[0]
 
     def typed_for(self, apco: str | None, internal: str | None) -> Bools:
         """Rows whose list of incident types is empty or has one of these."""
@@ -151,7 +172,7 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
     counts = [(provider, len(list(same))) for provider, same in groupby(rows, key=lambda one: one.provider_agency)]
     standings = [standing(one, None, at) for one in rows]
     prohibits = _mask(one.mode == Mode.prohibited for one in rows)
-    inside, outside, powers, unknown, nowhere, powerless = _geography(rows, places, at)
+    near, unknown, nowhere, powerless = _geography(rows, places, at)
     return Grants(
         rows=tuple(rows),
         providers=tuple(provider for provider, _ in counts),
@@ -167,9 +188,7 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
         typed=_mask(bool(one.triggers.apco_types or one.triggers.internal_types) for one in rows),
         apco=_by_word([one.triggers.apco_types for one in rows]),
         internal=_by_word([one.triggers.internal_types for one in rows]),
-        inside=inside,
-        outside=outside,
-        powers=powers,
+        near=near,
         # What cannot be known lets nobody go and forbids all the same.
         fails_geography=nowhere | (unknown & ~prohibits),
         unknown_area=unknown,
@@ -189,25 +208,25 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
     )
 
 
-def _geography(rows: list[Agreement], places: Places, at: UnixTime) -> tuple[Near, Near, Near, Bools, Bools, Bools]:
-    inside: list[tuple[int, Sequence[Around]]] = []
-    outside: list[tuple[int, Sequence[Around]]] = []
-    powers: list[tuple[int, Sequence[Around]]] = []
+def _geography(rows: list[Agreement], places: Places, at: UnixTime) -> tuple[Near, Bools, Bools, Bools]:
+    """All that is asked of the point; then rows with an area that cannot be known, that is not in force, and rows whose
+    powers reach nowhere."""
+    asked: list[Clause] = []
     unknown, nowhere, powerless = (np.zeros(len(rows), bool) for _ in range(3))
     for row, one in enumerate(rows):
         clauses = must_be_near(one, places, at)
         unknown[row] = any(around is None for around in clauses)
         nowhere[row] = any(around == [] for around in clauses)
-        inside += [(row, around) for around in clauses if around]
+        asked += [Clause(row, around) for around in clauses if around]
         for name in one.geography.exclude:
             around = places.resolve(name, one, at)
             unknown[row] |= around is None
-            outside.append((row, around or []))
+            asked.append(Clause(row, around or (), must=False))
         if one.authority_within is not None:
             around = places.resolve(one.authority_within, one, at)
             powerless[row] = not around
-            powers.append((row, around or []))
-    return Near(inside), Near(outside), Near(powers), unknown, nowhere, powerless
+            asked.append(Clause(row, around or (), powers=True))
+    return Near(asked), unknown, nowhere, powerless
 
 
 def must_be_near(one: Agreement, places: Places, at: UnixTime) -> list[list[Around] | None]:

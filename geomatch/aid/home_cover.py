@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from geomatch.aid import _kernels
 from geomatch.aid.agreements import Agreement
-from geomatch.aid.grants import Words, capability_words
+from geomatch.aid.grants import Grants, Words, capability_words
 from geomatch.aid.quotas import QuotaView
 from geomatch.model import Availability, Unit
 from geomatch.quantities import Bools, Bytes, Floats, Ints
@@ -69,6 +69,12 @@ class Cover:
             home[provider, units.availability[slot]] -= 1
             officers[provider, units.availability[slot]] -= units.officers[slot]
         return cls(home, officers, lent)
+
+    def of_rows(self, grants: Grants) -> tuple[Ints, Ints]:
+        """(G,) units and officers that count as cover under each row."""
+        units, officers = np.zeros(len(grants), np.int32), np.zeros(len(grants), np.int32)
+        _kernels.cover_of_rows(grants.provider_of, grants.counts_as_cover, self.units, self.officers, units, officers)
+        return units, officers
 
     def on_duty(self, provider: int) -> int:
         """Units that may be sent, conditionally or not, and those lent. Whoever is not available may be asleep."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -24,6 +28,15 @@ from geomatch.quantities import LonLat, format_time
 pytest_plugins = ("service_town",)
 
 AT = f"{WEST + 0.0021},{SOUTH + 0.0005}"
+
+
+@pytest.fixture(scope="module")
+def demo_cache(tmp_path_factory):
+    """Where the demo's region is built, once."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEOMATCH_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture
@@ -141,6 +154,46 @@ def test_a_region_is_checked_for_damage_and_for_the_warnings_of_its_build(capsys
 def test_the_api_is_not_opened_to_other_machines_by_mistake(capsys, town_folder):
     assert main(["serve", str(town_folder), "--host", "0.0.0.0"]) == 2
     assert "--allow-open" in capsys.readouterr().err
+
+
+def test_the_demo_shows_a_car_that_is_near_by_air_and_far_by_road(capsys, demo_cache):
+    told = run(capsys, "demo", "--once")
+    ranking = json.loads(run(capsys, "demo", "--once", "--json"))
+    assert json.loads(run(capsys, "demo", "--once", "--json")) == ranking, "the same every time"
+    assert "simulated" in ranking["notes"]
+    assert "simulated" in told
+    listed = [len(ranking[part]) for part in ("candidates", "excluded", "beyond_k")]
+    assert sum(listed) == ranking["counts"]["units"] == 120
+    for candidate in ranking["candidates"]:
+        assert minutes(candidate["eta"]["eta_s"]) in told
+    by_air = re.search(r"By air \S+ of (\S+) is nearest: .* By road it is number (\d+)", " ".join(told.split()))
+    assert by_air.group(1) != ranking["resolved"]["agency"]
+    assert int(by_air.group(2)) > 5
+    assert list(demo_cache.glob("metro-*.region"))
+
+
+def test_the_demo_drives_answers_and_ends_when_it_is_interrupted(demo_cache):
+    command = [sys.executable, "-m", "geomatch.cli", "demo", "--port", "0"]
+    environment = os.environ | {"GEOMATCH_CACHE": str(demo_cache)}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            address = next(found.group() for line in process.stderr if (found := re.search(r"http://\S+:\d+", line)))
+            before = positions(address)
+            assert {state["fix"]["source"] for state in before.values()} == {"simulated"}
+            waited = time.monotonic()
+            while (moved := sum(before[unit]["fix"] != now["fix"] for unit, now in positions(address).items())) < 50:
+                assert time.monotonic() - waited < 60, f"only {moved} units moved"
+                time.sleep(0.2)
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+def positions(address: str) -> dict[str, dict]:
+    with urllib.request.urlopen(f"{address}/v1/units", timeout=60) as response:
+        return {state["unit"]["id"]: state for state in json.load(response)["units"]}
 
 
 @given(st.floats(0, 86_400))

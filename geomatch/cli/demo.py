@@ -58,8 +58,9 @@ def _go_on(made_up: Demo, listener: socket.socket, *, as_json: bool) -> None:
     import time
 
     from geomatch.service.app import create_app
-    from geomatch.service.demo import drive
-    from geomatch.service.serve import address_of, server
+    from geomatch.service.demo import NOTES, drive
+    from geomatch.service.serve import address_of, run
+    from geomatch.service.settings import Settings
 
     over = threading.Event()
     with listener:
@@ -68,7 +69,7 @@ def _go_on(made_up: Demo, listener: socket.socket, *, as_json: bool) -> None:
         sys.stderr.write(_invitation(address_of(listener)))
         threading.Thread(target=_watch, args=(made_up, over), kwargs={"as_json": as_json}, daemon=True).start()
         try:
-            server(create_app(made_up.matcher)).run(sockets=[listener])
+            run(create_app(made_up.matcher, settings=Settings(notes=NOTES)), listener)
         finally:
             over.set()
 
@@ -77,9 +78,9 @@ def _watch(made_up: Demo, over: threading.Event, *, as_json: bool) -> None:
     """A line whenever another unit has become the soonest."""
     import time
 
-    last = made_up.matcher.rank(made_up.stop, 1, now=time.time())
+    last = made_up.rank(5, now=time.time())
     while not over.wait(EVERY_S):
-        ranking = made_up.matcher.rank(made_up.stop, 5 if as_json else 1, now=time.time())
+        ranking = made_up.rank(5, now=time.time())
         if as_json:
             show(ranking, as_json=True)
         elif _soonest(ranking) != _soonest(last):
@@ -104,7 +105,7 @@ def _tell_change(ranking: Ranking) -> None:
 
 
 def _show(made_up: Demo, now: float, *, as_json: bool) -> None:
-    ranking = made_up.matcher.rank(made_up.stop, 5, now=now)
+    ranking = made_up.rank(5, now=now)
     if as_json:
         show(ranking, as_json=True)
         return
@@ -114,7 +115,7 @@ def _show(made_up: Demo, now: float, *, as_json: bool) -> None:
     out.print("[bold]A made-up town, and patrols that are simulated: none of it exists.[/bold]\n")
     print_ranking(ranking, out)
     _tell_rules(made_up.matcher.compare(made_up.stop, now=now), out)
-    _tell_by_air(made_up.matcher.rank(made_up.stop, 1000, now=now), out)
+    _tell_by_air(made_up.rank(1000, now=now), out)
 
 
 def _tell_rules(compared: Comparison, out: Console) -> None:

@@ -42,7 +42,7 @@ def serve(
     from geomatch.matcher import Matcher
     from geomatch.region import Region
     from geomatch.service.app import create_app
-    from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, server
+    from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
 
     if not (allow_open or is_loopback(host)):
         raise typer.BadParameter(OPEN_REFUSED, param_hint="--host")
@@ -54,7 +54,7 @@ def serve(
             _hold(matcher, read_fleet(fleet))
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener)}\n")
-        server(create_app(matcher)).run(sockets=[listener])
+        run(create_app(matcher), listener)
 
 
 def _hold(matcher: Matcher, states: Sequence[UnitState]) -> None:

@@ -87,6 +87,8 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
             ranking = matcher.rank_units(
                 ask.stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
             )
+        if settings.notes:
+            ranking = replace(ranking, notes=(*ranking.notes, *settings.notes))
         left_out = {Include.excluded, Include.beyond_k}.difference(ask.include)
         if Include.excluded in ask.include:
             ranking = replace(ranking, excluded=tuple(ranking.excluded))

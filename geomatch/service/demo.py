@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,12 @@ from geomatch.fleet.files import read_fleet
 from geomatch.fleet.simulate import Patrol, Patrols
 from geomatch.maps.builtin import builtin_data
 from geomatch.matcher import Matcher
-from geomatch.model import Availability, Need, Stop, UnitState, Urgency
+from geomatch.model import Availability, Need, Ranking, Stop, UnitState, Urgency
 from geomatch.quantities import LonLat, Seconds, UnixTime
 from geomatch.region import Region
 
+NOTES = ("simulated",)
+"""Told in every ranking of the demonstration."""
 SEED = 20_260_307
 STEP_S: Seconds = 1.0
 """Between two fixes of a simulated patrol."""
@@ -47,6 +49,11 @@ class Demo:
     stop: Stop
     now: UnixTime
     """When the fleet file was taken: its newest fix."""
+
+    def rank(self, k: int, *, now: UnixTime) -> Ranking:
+        """The stop's ranking, labelled simulated."""
+        ranking = self.matcher.rank(self.stop, k, now=now)
+        return replace(ranking, notes=(*ranking.notes, *NOTES))
 
 
 def prepare(*, progress: Callable[[str, float], None] | None = None) -> Demo:

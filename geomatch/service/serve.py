@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -48,6 +49,12 @@ def address_of(listener: socket.socket) -> str:
     """The URL that clients on this machine use."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(app: FastAPI, listener: socket.socket) -> None:
+    """Answers until interrupted, and finishes what it has begun to answer: the usual end, and no error."""
+    with suppress(KeyboardInterrupt):
+        server(app).run(sockets=[listener])
 
 
 def server(app: FastAPI) -> uvicorn.Server:

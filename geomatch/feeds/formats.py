@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
@@ -9,7 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from geomatch.errors import BadInput
-from geomatch.feeds import cot, eido, geojson, mapped, nmea, owntracks, taip
+from geomatch.feeds import cot, eido, fixes, geojson, mapped, nmea, owntracks, taip
 from geomatch.feeds.mapped import JsonMapping
 from geomatch.feeds.parsed import Context, Parsed
 
@@ -18,6 +19,8 @@ Parser: TypeAlias = Callable[[bytes, Context], Parsed]
 
 
 class Format(StrEnum):
+    fixes = "fixes"
+    """The API's own."""
     nmea = "nmea"
     taip = "taip"
     owntracks = "owntracks"
@@ -30,6 +33,7 @@ class Format(StrEnum):
 
 PARSERS: Mapping[Format, Parser] = MappingProxyType(
     {
+        Format.fixes: fixes.parse,
         Format.nmea: nmea.parse,
         Format.taip: taip.parse,
         Format.owntracks: owntracks.parse,
@@ -38,6 +42,14 @@ PARSERS: Mapping[Format, Parser] = MappingProxyType(
         Format.geojson: geojson.parse,
     }
 )
+
+
+_EMERGENCY = re.compile(rb"b-a-o-|unitEmergencyState")
+
+
+def may_be_emergency(raw: bytes) -> bool:
+    """Worth reading before all else: it has the marks of a TAK alert or an EIDO emergency. O(bytes), nothing parsed."""
+    return _EMERGENCY.search(raw) is not None
 
 
 def parser_of(name: str, mapping: JsonMapping | None = None) -> Parser:

@@ -12,7 +12,7 @@ from typing import Any
 
 from geomatch.errors import BadInput
 from geomatch.feeds import values
-from geomatch.feeds.parsed import Context, Heard, Parsed, Report, UnitStatus, collect, lines_of, malformed
+from geomatch.feeds.parsed import Context, Heard, Parsed, Report, UnitStatus, collect, lines_of, malformed, refused
 from geomatch.fleet.files import FIX, STATUS, TOLERATED, lonlat, property_value
 from geomatch.model import Fix, Status
 
@@ -26,27 +26,14 @@ def parse(raw: bytes, context: Context) -> Parsed:
 
 def _reports(raw: bytes, context: Context) -> Iterator[Report]:
     lines = list(lines_of(raw.replace(_RECORD_SEPARATOR, b"")))
-    if len(lines) < 2 or not _is_whole(lines[0][1]):
+    if len(lines) < 2 or not values.is_document(lines[0][1]):
         yield from _features(values.document(raw.replace(_RECORD_SEPARATOR, b"")), "", context)
         return
     for where, line in lines:
         try:
             yield from _features(values.document(line), f"{where} ", context)
         except BadInput as fault:
-            yield where, partial(_refuse, str(fault))
-
-
-def _is_whole(line: bytes) -> bool:
-    """Does a document end with this line? Then the next line is another one."""
-    try:
-        values.document(line)
-    except BadInput:
-        return False
-    return True
-
-
-def _refuse(message: str) -> Iterator[Heard]:
-    raise malformed(message)
+            yield where, refused(fault)
 
 
 def _features(told: Any, prefix: str, context: Context) -> Iterator[Report]:

@@ -60,6 +60,8 @@ class Context:
     """Which device or topic of that feed: for faults alone."""
     unit: str | None = None
     """The unit it is sure to be of; then this holds, whatever the message says."""
+    device: str | None = None
+    """The device it is taken to be of where the message itself does not say."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Device id to unit id, where they differ."""
 
@@ -70,6 +72,7 @@ class Context:
         """Raises BadMessage when nobody says whose the message is."""
         if self.unit is not None:
             return self.unit
+        device = device or self.device
         if not device:
             raise BadMessage(
                 FaultKind.no_unit, "it does not say which unit it is of; let the device send its id, or name the unit"
@@ -202,3 +205,12 @@ def lines_of(raw: bytes) -> Iterator[tuple[str, bytes]]:
 
 def malformed(message: str) -> BadMessage:
     return BadMessage(FaultKind.malformed, message)
+
+
+def refused(fault: BadInput) -> Callable[[], Iterable[Heard]]:
+    """The reader of a report that is known to be faulty before it is read."""
+
+    def refuse() -> Iterable[Heard]:
+        raise fault
+
+    return refuse

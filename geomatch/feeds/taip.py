@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from geomatch.feeds.measures import MPS_PER_MPH, on_nearest_day, xor_of
-from geomatch.feeds.parsed import BadMessage, Context, FaultKind, Heard, Parsed, Report, collect, malformed
+from geomatch.feeds.parsed import BadMessage, Context, FaultKind, Heard, Parsed, Report, collect, malformed, refused
 from geomatch.model import Fix
 from geomatch.quantities import LonLat
 
@@ -45,11 +45,9 @@ def _reports(raw: bytes, context: Context) -> Iterator[Report]:
 
 
 def _junk(raw: bytes, first: int, end: int) -> Iterator[Report]:
-    def refuse() -> Iterator[Heard]:
-        raise malformed("is no whole TAIP message; it must stand between > and <")
-
     if raw[first:end].strip():
-        yield f"byte {first + 1}", refuse
+        fault = malformed("is no whole TAIP message; it must stand between > and <")
+        yield f"byte {first + 1}", refused(fault)
 
 
 def _message(body: bytes, context: Context) -> Iterator[Heard]:

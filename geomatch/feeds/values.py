@@ -17,6 +17,15 @@ def document(raw: bytes) -> Any:
         raise malformed(str(fault)) from None
 
 
+def is_document(raw: bytes) -> bool:
+    """Does a JSON document end with this line? Then the next line is another one."""
+    try:
+        parse_json(raw)
+    except BadInput:
+        return False
+    return True
+
+
 def number(value: Any, name: str) -> float:
     # Bounded, since a JSON number may have any number of digits.
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e300:

@@ -319,10 +319,8 @@ def test_another_centre_of_the_map_moves_no_border_and_no_street(made):
     far = NODES | {300: (2_000.0, 0.0), 301: (4_000.0, 2_500.0)}
     longer = WAYS | {9: Street(nodes=(10, 300, 301), name="Far Road")}
     old, wider = made(areas=TWO), made(far, longer)
-    shift = [
-        replace(area, geometry=reframed(area.geometry, old.network.projection, wider.network.projection))
-        for area in TWO
-    ]
+    here, there = old.network.projection, wider.network.projection
+    shift = [replace(area, geometry=reframed(area.geometry, here, there)) for area in TWO]
     new = made(far, longer, areas=shift)
     assert here != there
     found = told(old, new)

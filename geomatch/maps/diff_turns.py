@@ -75,7 +75,8 @@ def turns_diff(old: Streets, new: Streets, pairs: Matched, frame: Projection, *,
     lost += sorted(b * edges + c for _, b, c in forbidden_now - forbidden_was if b * edges + c in allowed_in_both)
     (gained, rounds_gained), (lost, rounds_lost) = (_without_u_turns(new.network, keys) for keys in (gained, lost))
     return TurnsDiff(
-        u_turns_allowed=rounds_gained, u_turns_forbidden=rounds_lost, allowed=len(gained), allowed_examples=_examples(new, gained, frame, examples),
+        u_turns_allowed=rounds_gained, u_turns_forbidden=rounds_lost,
+        allowed=len(gained), allowed_examples=_examples(new, gained, frame, examples),
         forbidden=len(lost), forbidden_examples=_examples(new, lost, frame, examples),
         delayed_otherwise=int(np.count_nonzero(np.any(ms_was[:, one] != ms_now[:, other], axis=0))),
     )  # fmt: skip

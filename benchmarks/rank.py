@@ -9,6 +9,7 @@ checksum is of all of them. "call" is the public rank() with every field of the 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import tempfile
@@ -50,7 +51,10 @@ def somewhere(region: Region, edge: int, rng: np.random.Generator) -> geomatch.L
 def read_all(ranking: geomatch.Ranking) -> list[tuple[str, int]]:
     """Every field of every candidate, as a caller that shows them would."""
     for c in ranking.candidates:
-        repr(c)
+        for field in dataclasses.fields(c):
+            getattr(c, field.name)
+        for field in dataclasses.fields(c.eta):
+            getattr(c.eta, field.name)
     return [(c.unit, round(c.eta.eta_s * 1000)) for c in ranking.candidates]
 
 

@@ -4,6 +4,7 @@
       region.json          what it is: format, name, attribution, projection, hash, the report of its build
       roads/*.npy          the RoadNetwork
       search/*.npy         its arcs turned round
+      hierarchy/*.npy      its states in the order that makes every question quick
       snap/*.npy           the grid over its pieces of road
       jurisdictions/       who is responsible where, when layers were loaded
       agreements/*.toml    who may go where, when agreements were loaded
@@ -31,14 +32,17 @@ from geomatch.aid.jurisdictions import Jurisdictions
 from geomatch.aid.places import Places
 from geomatch.errors import BadRegion
 from geomatch.quantities import LonLat, Projection
+from geomatch.road.hierarchy import Hierarchy
 from geomatch.road.markers import Markers
 from geomatch.road.network import RoadNetwork
+from geomatch.road.roads import Roads
 from geomatch.road.snap import Snapper
-from geomatch.road.travel_time import ArcsByHead, TravelTimes
+from geomatch.road.travel_time import ArcsByHead
 
 FORMAT = 1
 MANIFEST = "region.json"
-ROADS, SEARCH, SNAP, JURISDICTIONS, AGREEMENTS = "roads", "search", "snap", "jurisdictions", "agreements"
+ROADS, SEARCH, HIERARCHY, SNAP = "roads", "search", "hierarchy", "snap"
+JURISDICTIONS, AGREEMENTS = "jurisdictions", "agreements"
 MARKERS = "markers"
 
 Arrays = TypeVar("Arrays")
@@ -54,7 +58,7 @@ class Region:
     attribution: str
     """Of the map's source; to be shown with every answer that uses it."""
     network: RoadNetwork
-    times: TravelTimes
+    times: Roads
     snapper: Snapper
     jurisdictions: Jurisdictions | None
     agreements: Agreements | None
@@ -77,6 +81,7 @@ class Region:
         try:
             network = _load(RoadNetwork, folder / ROADS, projection=projection)
             arcs = _load(ArcsByHead, folder / SEARCH)
+            hierarchy = _load(Hierarchy, folder / HIERARCHY)
             shared = {"x": network.geometry_x, "y": network.geometry_y, "edge_length_m": network.edge_length_m}
             snapper = _load(Snapper, folder / SNAP, projection=projection, **shared)
             layers = folder / JURISDICTIONS
@@ -88,7 +93,7 @@ class Region:
             raise BadRegion(f"{folder}: the region is damaged ({error}); build it again") from error
         return cls(
             name=manifest["name"], hash=manifest["hash"], attribution=manifest["attribution"], network=network,
-            times=TravelTimes(network, arcs), snapper=snapper, jurisdictions=jurisdictions, agreements=agreements,
+            times=Roads(network, arcs, hierarchy), snapper=snapper, jurisdictions=jurisdictions, agreements=agreements,
             eligibility=Eligibility(Places(
                 agreements=agreements or Agreements(()), jurisdictions=jurisdictions, projection=projection
             )),
@@ -146,6 +151,7 @@ def write_region(
     try:
         _save(network, building / ROADS)
         _save(ArcsByHead.of(network), building / SEARCH)
+        _save(Hierarchy.of(network), building / HIERARCHY)
         _save(Snapper.of(network), building / SNAP, leave_out=("x", "y", "edge_length_m"))
         if jurisdictions is not None:
             (building / JURISDICTIONS).mkdir()

@@ -228,7 +228,7 @@ def test_a_fleet_of_none_and_a_stop_on_a_closed_road_find_nobody():
 
 def test_threads_share_an_engine():
     rng, network, engine, _, places = random_case(11)
-    engine = HierarchyEngine.of(network, engine.weights[0].hierarchy, labels=5)
+    engine = HierarchyEngine.of(network, engine.hierarchy, labels=5)
     stops = [random_targets(network, rng) for _ in range(200)]
     delay = np.zeros(len(places.edge), np.int32)
 

@@ -84,7 +84,7 @@ def _offer(total, row, in_top, top_ms, top_row, found, k):
 def ball(
     before_first, before_edge, before_ms, edge_ms,
     target_edge, target_fraction,
-    place_edge, place_fraction, delay_ms, most_ms, k,
+    place_edge, place_fraction, delay_ms, most_ms, k, patience,
     label, follows, heap, touched, first_place, next_place,
     best_ms, best_side, in_top, top_ms, top_row,
 ):  # fmt: skip
@@ -96,7 +96,8 @@ def ball(
     top_ms, top_row. `label` and `first_place` must be NEVER and -1 everywhere, and are again afterwards.
     Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
     delay + travel >= its delay + frontier.
-    Ends when the k-th is certain, ties included; O(settled log settled + units).
+    Ends when the k-th is certain, ties included; O(settled log settled + units). Where that takes more than `patience`
+    settled edges, it gives up: found is -1 and nothing is certain.
     """
     rows = len(delay_ms)
     least_delay = NEVER
@@ -159,6 +160,10 @@ def ball(
         size = _pop(heap, size)
         if d > label[e]:
             continue
+        patience -= 1
+        if patience < 0:
+            found = -1
+            break
         place = first_place[e]
         while place >= 0:
             row = place >> 1

@@ -41,7 +41,7 @@ class Hierarchy:
         rising = whole and self.up_first[-1] == u and bool(np.all(np.diff(self.up_first) >= 0))
         upwards = whole and bool(np.all((self.parent > np.arange(e)) | (self.parent == -1)))
         inside = _within(self.rank, 0, e) and _within(self.parent, -1, e) and _within(self.turn_arc, -u, u + 1)
-        if not (rising and upwards and inside and _within(self.up_depth, 0, self.height)):
+        if not (rising and upwards and inside and _within(self.up_depth, 0, e)):
             raise BadRegion("the hierarchy does not fit together: the region is damaged, build it again")
 
     @classmethod

@@ -7,7 +7,7 @@ least sum over the ancestors they share. Labels are made when first asked for, f
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,22 +73,38 @@ class HierarchyEngine:
     Shared by all threads; those that ask in the same mode take turns, for tens of microseconds each.
     """
 
-    def __init__(self, ground: Ground, weights: Sequence[Weights], labels: int) -> None:
-        """`weights` has one of each mode, in the order of DrivingMode."""
-        self.weights = tuple(weights)
+    def __init__(
+        self, network: RoadNetwork, hierarchy: Hierarchy, ground: Ground, weights: Mapping[DrivingMode, Weights],
+        labels: int,
+    ) -> None:  # fmt: skip
+        """Modes that have no weights yet are weighed when first asked for."""
+        self._network = network
+        self.hierarchy = hierarchy
         self._ground = ground
         self._labels = labels
-        self._modes = tuple(_Mode(ground, each, labels) for each in weights)
+        self._modes = {mode: _Mode(ground, each, labels) for mode, each in weights.items()}
+        self._weighing = threading.Lock()
 
     @classmethod
     def of(cls, network: RoadNetwork, hierarchy: Hierarchy, *, labels: int = 16_384) -> HierarchyEngine:
-        """Weighs the hierarchy by the network's times: 0.1 s per 100,000 edges. Each mode keeps up to `labels`."""
-        return cls(Ground.of(network), [Weights.of(hierarchy, network, mode.row) for mode in DrivingMode], labels)
+        """At the network's own times. A mode is weighed when it is first asked for: 35 ms per 100,000 edges. Each mode
+        keeps up to `labels`."""
+        return cls(network, hierarchy, Ground.of(network), {}, labels)
 
     def after(self, network: RoadNetwork) -> HierarchyEngine:
         """The same roads with other times, as after a closure: exact at once, its labels still to be made."""
-        weights = [w.after(network, mode.row) for mode, w in zip(DrivingMode, self.weights, strict=True)]
-        return HierarchyEngine(self._ground, weights, self._labels)
+        weights = {mode: each.weights.after(network, mode.row) for mode, each in tuple(self._modes.items())}
+        return HierarchyEngine(network, self.hierarchy, self._ground, weights, self._labels)
+
+    def _mode(self, mode: DrivingMode) -> _Mode:
+        known = self._modes.get(mode)
+        if known is None:
+            with self._weighing:
+                known = self._modes.get(mode)
+                if known is None:
+                    weights = Weights.of(self.hierarchy, self._network, mode.row)
+                    known = self._modes[mode] = _Mode(self._ground, weights, self._labels)
+        return known
 
     def k_soonest(
         self,
@@ -100,7 +116,7 @@ class HierarchyEngine:
         most_ms: Ints | None = None,
     ) -> Soonest:
         """As TravelTimes.k_soonest, with the same rows and totals."""
-        return self._modes[mode.row].k_soonest(targets, places, delay_ms, k, most_ms)
+        return self._mode(mode).k_soonest(targets, places, delay_ms, k, most_ms)
 
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
@@ -112,7 +128,7 @@ class HierarchyEngine:
 
     def warm(self, edges: Ints, mode: DrivingMode) -> None:
         """Makes the labels of edges units stand on (-1 is passed over) before they are asked for: 5 us each."""
-        self._modes[mode.row].warm(edges)
+        self._mode(mode).warm(edges)
 
 
 class _Mode:
@@ -120,6 +136,7 @@ class _Mode:
 
     def __init__(self, ground: Ground, weights: Weights, labels: int) -> None:
         h = weights.hierarchy
+        self.weights = weights
         self._ground = ground
         self._edge_ms = weights.edge_ms
         self._ms_per_m = ground.least_ms_per_m(weights.edge_ms)

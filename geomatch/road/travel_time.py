@@ -121,16 +121,34 @@ class TravelTimes:
         delay_ms is (N,), below NEVER_MS / 2. Rows that need more than most_ms[row] in all are not among the k. k >= N
         evaluates every one that has a way.
         """
+        found = self.try_k_soonest(targets, places, delay_ms, k, mode, most_ms, patience=1 << 62)
+        assert found is not None  # noqa: S101 - nobody has so many edges
+        return found
+
+    def try_k_soonest(
+        self,
+        targets: Targets,
+        places: Places,
+        delay_ms: Ints,
+        k: int,
+        mode: DrivingMode,
+        most_ms: Ints | None,
+        *,
+        patience: int,
+    ) -> Soonest | None:
+        """The same, or None where it would take more than `patience` edges: the units are farther than was thought."""
         n = len(delay_ms)
         most = np.full(n, NEVER_MS, np.int32) if most_ms is None else most_ms
         scratch = self._scratch(n)
         k = min(k, n)
         found, frontier, evaluated, least_delay = _kernels.ball(
             self._arcs.first, self._arcs.edge_before, self._arcs.ms[mode.row], self.network.edge_ms[mode.row],
-            targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, most, k,
+            targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, most, k, patience,
             scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
             scratch.best_ms, scratch.best_side, scratch.in_top, scratch.top_ms, scratch.top_row,
         )  # fmt: skip
+        if found < 0:
+            return None
         best = scratch.best_ms[:n].copy()
         if k == n:
             order = np.argsort(best, kind="stable").astype(np.int32)

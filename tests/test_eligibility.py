@@ -392,6 +392,27 @@ def test_a_decision_follows_the_minute_and_the_fleet_it_is_asked_for():
             assert (code == 0) == opens
 
 
+@settings(max_examples=100)
+@given(
+    worlds(), st.lists(st.tuples(requests, st.sampled_from([-60.0, 0.0, 60.0]), st.booleans()), min_size=2, max_size=6)
+)
+def test_what_is_kept_between_questions_changes_no_answer(world, asked):
+    """The same question to one that has answered others and to one that has not."""
+    agreements, _, fleet, quotas = world
+    places = Places(agreements=agreements, jurisdictions=towns(), projection=CENTRE)
+    old = Eligibility(places)
+    answers = [{}, {one.id: Asked(asked_at=NOON - 100, granted_by=(EAST, NORTH)) for one in agreements.all}]
+    for wanted, later, granted in asked * 2:
+        question = replace(wanted, now=NOON + later, asked=answers[granted])
+        held = quotas if later else QuotaView()
+        ours, theirs = (ready.decide(question, fleet, held) for ready in (old, Eligibility(places)))
+        for name in ("codes", "row", "request_ms"):
+            np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+        assert [ours.of(slot) for slot in range(len(fleet.units))] == [
+            theirs.of(slot) for slot in range(len(fleet.units))
+        ]
+
+
 def test_a_request_checks_its_priority():
     with pytest.raises(BadInput, match="10 is the highest"):
         AidRequest(agency=WEST, at=XY(0.0, 0.0), now=NOON, priority=11)

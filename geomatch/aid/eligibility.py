@@ -82,7 +82,8 @@ class Eligibility:
         kept = self._grants.get(receiver)
         if kept is None or kept[0] != era:
             kept = (era, grants_to(receiver, self.places, now))
-            self._grants[receiver] = kept
+            if len(kept[1]):  # any id may be asked about: those without grants are not kept
+                self._grants[receiver] = kept
         return kept[1]
 
     def _bind(self, receiver: str, grants: Grants, units: Units) -> _Bound:
@@ -94,7 +95,8 @@ class Eligibility:
             or bound.capabilities is not units.capabilities
         ):
             bound = _bind(receiver, grants, units)
-            self._bound[receiver] = bound
+            if len(grants):
+                self._bound[receiver] = bound
         return bound
 
 

@@ -141,7 +141,7 @@ class Grants:
     """Bits of the gates that look at the unit itself."""
     own_gates: Ints
     """Rows with gates that are worked out per unit: where the unit is, cover by beat or capability."""
-    _minute: list[Minute] = field(default_factory=list)
+    _minute: dict[str, Minute] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -149,12 +149,13 @@ class Grants:
     def at(self, now: UnixTime) -> Minute:
         """What the clock decides; worked out once a minute, as all times in agreements are whole minutes."""
         number = int(now // 60)
-        kept = self._minute
-        if not kept or kept[0].number != number:
+        minute = self._minute.get("latest")
+        if minute is None or minute.number != number:
             forced = {id(one) for one in in_force(self.rows, now)}
             active = np.array([id(row) in forced for row in self.rows], bool)
-            kept[:] = [Minute(number, active, np.array([_open(row, now) for row in self.rows], bool), {})]
-        return kept[0]
+            minute = Minute(number, active, np.array([_open(row, now) for row in self.rows], bool), {})
+            self._minute["latest"] = minute  # another thread may ask for another minute: return one's own
+        return minute
 
     def typed_for(self, apco: str | None, internal: str | None) -> Bools:
         """Rows whose list of incident types is empty or has one of these."""

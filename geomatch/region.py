@@ -39,7 +39,7 @@ from geomatch.road.roads import Roads
 from geomatch.road.snap import Snapper
 from geomatch.road.travel_time import ArcsByHead
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "region.json"
 ROADS, SEARCH, HIERARCHY, SNAP = "roads", "search", "hierarchy", "snap"
 JURISDICTIONS, AGREEMENTS = "jurisdictions", "agreements"

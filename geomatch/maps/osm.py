@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,6 +27,8 @@ _WKB_HEADER_BYTES = 9
 
 
 NOT_LOCATED = "ways left out: no located nodes"
+MADE_UP = "geomatch.maps.metro: made up"
+"""In the header of the project's own maps, which no contributor of OpenStreetMap has drawn."""
 
 
 def read_osm(path: Path, *, progress: Progress | None = None, drive_on: str | None = None) -> RoadSource:
@@ -51,6 +54,8 @@ def read_osm(path: Path, *, progress: Progress | None = None, drive_on: str | No
     tell("cutting streets into segments", 0.0)
     source = road_source(ways, report, drive_on=drive_on)
     tell("cutting streets into segments", 1.0)
+    if MADE_UP in osmium.FileProcessor(str(path)).header.get("generator"):
+        return replace(source, attribution="Made-up map by geomatch: no such place")
     return source
 
 

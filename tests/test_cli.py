@@ -88,7 +88,7 @@ def test_rank_in_words_names_every_candidate_its_eta_and_every_reason(capsys, to
     assert re.search(r"1 not available: u3", told)
     assert "Avenue 2" in told
     assert "(2) are there in" in told
-    assert "OpenStreetMap contributors" in told
+    assert "no such place" in told
 
 
 def test_options_of_the_stop_reach_it(capsys, town_folder, fleet):

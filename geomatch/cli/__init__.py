@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from geomatch.cli import checking, demo, maps, ranking, serving
+from geomatch.cli import checking, demo, maps, ranking, serving, swapping
 from geomatch.errors import GeomatchError
 
 HELP = """Which backup units can be at a stop first, by road, and may go?
@@ -70,6 +70,9 @@ def application() -> typer.Typer:
     app.command("export")(maps.export)
     app.command("rank")(ranking.rank)
     app.command("serve")(serving.serve)
+    app.command("diff")(swapping.diff)
+    app.command("activate")(swapping.activate)
+    app.command("rollback")(swapping.rollback)
     return app
 
 

@@ -32,7 +32,8 @@ def serve(
     """Answer rankings over HTTP until interrupted.
 
     The API describes itself at /openapi.json; /readyz tells which region is loaded. It checks no keys yet, so it
-    listens on this machine alone: put a proxy that knows who asks in front of it.
+    listens on this machine alone: put a proxy that knows who asks in front of it. A region that `geomatch activate`
+    or `geomatch rollback` puts in the folder takes over within seconds, without a request or a unit lost.
 
     \b
       geomatch serve hudson.region --fleet units.geojson
@@ -43,6 +44,7 @@ def serve(
     from geomatch.region import Region
     from geomatch.service.app import create_app
     from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
+    from geomatch.service.watch import RegionWatch
 
     if not (allow_open or is_loopback(host)):
         raise typer.BadParameter(OPEN_REFUSED, param_hint="--host")
@@ -54,7 +56,8 @@ def serve(
             _hold(matcher, read_fleet(fleet))
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener)}\n")
-        run(create_app(matcher), listener)
+        watch = RegionWatch(matcher, region, tell=lambda line: print(f"geomatch: {line}", file=sys.stderr, flush=True))
+        run(create_app(matcher, watch=watch), listener)
 
 
 def _hold(matcher: Matcher, states: Sequence[UnitState]) -> None:

@@ -2,7 +2,8 @@
 
 # No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -35,23 +36,42 @@ from geomatch.service.wire import JsonAnswer, JsonBody
 
 if TYPE_CHECKING:
     from geomatch.matcher import Matcher
+    from geomatch.service.watch import RegionWatch
 
 Clock = Callable[[], UnixTime]
 
 
-def create_app(matcher: "Matcher", *, clock: Clock = time.time, settings: Settings | None = None) -> FastAPI:
-    """The application over `matcher`; `clock` tells the time of whatever does not bring its own."""
+def create_app(
+    matcher: "Matcher",
+    *,
+    clock: Clock = time.time,
+    settings: Settings | None = None,
+    watch: "RegionWatch | None" = None,
+) -> FastAPI:
+    """The application over `matcher`; `clock` tells the time of whatever does not bring its own.
+
+    `watch` runs for as long as the application does.
+    """
     settings = settings or Settings()
     # No docs_url: FastAPI's page loads its scripts from other people's servers.
-    app = FastAPI(title="geomatch", version=_version(), docs_url=None, redoc_url=None)
+    app = FastAPI(title="geomatch", version=_version(), docs_url=None, redoc_url=None, lifespan=_lifespan(watch))
     problems.install(app)
     app.include_router(_rankings(matcher, clock, settings))
     app.include_router(_units(matcher, clock, settings))
     app.include_router(_fleet(matcher, clock, settings))
-    app.include_router(_health(matcher))
+    app.include_router(_health(matcher, watch))
     # FastAPI's documented way to bring one's own; made when first asked for.
     app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose
     return app
+
+
+def _lifespan(watch: "RegionWatch | None") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        with watch or nullcontext():
+            yield
+
+    return lifespan
 
 
 def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
@@ -220,7 +240,7 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     return router
 
 
-def _health(matcher: "Matcher") -> APIRouter:
+def _health(matcher: "Matcher", watch: "RegionWatch | None") -> APIRouter:
     router = APIRouter(tags=["service"])
     health_answer, ready_answer = JsonAnswer(Health), JsonAnswer(Readiness)
 
@@ -239,6 +259,7 @@ def _health(matcher: "Matcher") -> APIRouter:
                 epoch=matcher.epoch,
                 units=len(matcher.fleet.view().units),
                 attribution=region.attribution,
+                region_fault=None if watch is None else watch.fault,
             )
         )
 

@@ -170,6 +170,8 @@ class Readiness:
     units: int
     attribution: str
     """Of the map: to be shown wherever an answer is."""
+    region_fault: str | None = None
+    """Why the region that lies in the service's folder now is not the one that answers; null: it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,14 +23,14 @@ SHOWN = 20
 
 _ASPECTS: Mapping[str, str] = MappingProxyType(
     {
-        "direction": "are driven in other directions",
-        "speed": "have another speed limit",
-        "road_class": "are another class of road",
-        "access": "are open to others",
-        "built_as": "are built otherwise",
-        "name": "have another name",
-        "moved": "are drawn elsewhere",
-        "driving_time": "take another time to drive, by the settings of the build",
+        "direction": "driven in other directions",
+        "speed": "with another speed limit",
+        "road_class": "of another class",
+        "access": "open to others",
+        "built_as": "built otherwise",
+        "name": "with another name",
+        "moved": "drawn elsewhere",
+        "driving_time": "that take another time to drive, by the settings of the build",
     }
 )
 
@@ -59,24 +59,27 @@ def print_diff(found: RegionDiff) -> None:
 
 
 def road_lines(roads: RoadsDiff) -> Iterator[str]:
-    yield from _pieces("come", roads.added)
-    yield from _pieces("go", roads.removed)
+    yield from _pieces("that come", roads.added)
+    yield from _pieces("that go", roads.removed)
     for aspect, pieces in roads.changed.items():
         yield from _pieces(_ASPECTS[aspect], pieces)
-    if roads.divided or roads.joined:
-        yield f"{_many(roads.divided, 'piece')} of street cut up at new junctions, {roads.joined:,} made of several"
+    if roads.divided:
+        yield f"Pieces of street cut up at new junctions: {roads.divided:,}"
+    if roads.joined:
+        yield f"Pieces of street made of several, as a junction went: {roads.joined:,}"
     if roads.renumbered:
-        yield f"{_many(roads.renumbered, 'piece')} of street under another way id, with no other difference by that"
+        yield f"Pieces of street under another way id, which by itself changes nothing: {roads.renumbered:,}"
 
 
 def turn_lines(turns: TurnsDiff) -> Iterator[str]:
-    yield from _turns("become possible", turns.allowed, turns.allowed_examples)
-    yield from _turns("are no longer possible", turns.forbidden, turns.forbidden_examples)
-    if turns.u_turns_allowed or turns.u_turns_forbidden:
-        places = f"{turns.u_turns_allowed:,} places, no longer in {turns.u_turns_forbidden:,}"
-        yield f"Turning round is newly possible in {places}"
+    yield from _turns("that become possible", turns.allowed, turns.allowed_examples)
+    yield from _turns("that are no longer possible", turns.forbidden, turns.forbidden_examples)
+    if turns.u_turns_allowed:
+        yield f"Places where one may newly turn round: {turns.u_turns_allowed:,}"
+    if turns.u_turns_forbidden:
+        yield f"Places where one may no longer turn round: {turns.u_turns_forbidden:,}"
     if turns.delayed_otherwise:
-        yield f"{_many(turns.delayed_otherwise, 'turn')} with another delay (signals, stop signs, or what meets there)"
+        yield f"Turns with another delay, by signals, stop signs or what meets there: {turns.delayed_otherwise:,}"
 
 
 def area_lines(areas: AreasDiff) -> Iterator[str]:
@@ -89,9 +92,13 @@ def area_lines(areas: AreasDiff) -> Iterator[str]:
         yield "Responsibility that passes on:"
     yield from (f"  {line}" for line in _shown(map(_transfer, areas.transfers)))
     for rule in areas.authority:
-        reach = f"{rule.buffer_m_after:,.0f} m beyond its border, not {rule.buffer_m_before:,.0f} m"
-        corridors = f"{_ground(rule.corridors_gained_m2)} more, {_ground(rule.corridors_lost_m2)} less"
-        yield f"Powers of {rule.agency} reach {reach}; corridors: {corridors}"
+        said = []
+        if rule.buffer_m_before != rule.buffer_m_after:
+            said.append(f"{rule.buffer_m_after:,.0f} m beyond its border, not {rule.buffer_m_before:,.0f} m")
+        if rule.corridors_gained_m2 or rule.corridors_lost_m2:
+            gained, lost = _ground(rule.corridors_gained_m2), _ground(rule.corridors_lost_m2)
+            said.append(f"over {gained} more and {lost} less of corridors")
+        yield f"Powers of {rule.agency} reach {' and '.join(said)}"
 
 
 def agreement_line(one: AgreementDiff) -> str:
@@ -102,11 +109,16 @@ def agreement_line(one: AgreementDiff) -> str:
         "lost_agency": "names an agency that leaves the map",
         "replaced": "counts no longer, as another version does" if one.in_force_before else "counts again",
     }[one.what]
-    force = {
-        (False, True): "; in force from now on",
-        (True, False): "; no longer in force",
-        (False, False): "; not in force",
-    }.get((one.in_force_before, one.in_force_after), "")
+    # That another version counts says it already.
+    force = (
+        ""
+        if one.what == "replaced"
+        else {
+            (False, True): "; in force from now on",
+            (True, False): "; no longer in force",
+            (False, False): "; not in force",
+        }.get((one.in_force_before, one.in_force_after), "")
+    )
     terms = "; ".join(f"{term.term}: {_value(term.before)} becomes {_value(term.after)}" for term in one.terms)
     against = f" (against {one.compared_with})" if one.compared_with not in {None, one.key} else ""
     missing = f"; not on the new map: {', '.join(one.off_map)}" if one.off_map else ""
@@ -117,7 +129,7 @@ def agreement_line(one: AgreementDiff) -> str:
 def _pieces(what: str, pieces: Pieces) -> Iterator[str]:
     if not pieces.pieces:
         return
-    yield f"{pieces.km:,.1f} km of street ({_many(pieces.pieces, 'piece')}) {what}"
+    yield f"Streets {what}: {pieces.km:,.2f} km in {_many(pieces.pieces, 'piece')}"
     yield from (f"  {_road(one)}" for one in pieces.examples)
     if pieces.names > len(pieces.examples):
         yield f"  and {pieces.names - len(pieces.examples):,} more"
@@ -132,7 +144,7 @@ def _road(one: RoadExample) -> str:
 def _turns(what: str, count: int, examples: Iterable[TurnExample]) -> Iterator[str]:
     if not count:
         return
-    yield f"{_many(count, 'turn')} {what}"
+    yield f"Turns {what}: {count:,}"
     shown = list(examples)
     for one in shown:
         roads = f"{one.from_road or 'a road with no name'} into {one.into_road or 'a road with no name'}"

@@ -13,6 +13,7 @@ from pyproj import Geod
 from shapely import Polygon, box
 from shapely.affinity import translate
 
+from geomatch.cli import main
 from geomatch.errors import BadInput, BadMap
 from geomatch.maps.check import check_layer
 from geomatch.maps.check_shapes import Stretch, Tolerances
@@ -410,3 +411,13 @@ def test_real_precincts_are_checked_to_the_end(shared_data, tmp_path):
     # Jersey City and a precinct both claim Ellis Island and Liberty Island, as the two states did until 1998.
     (overlap,) = (one for one in result.findings if one.code == "overlap")
     assert "NYPD Precinct 1:" in overlap.sentence + overlap.others[0] + ":"
+
+
+def test_the_command_checks_against_the_time_of_the_day(tmp_path, capsys):
+    path = tmp_path / "PolicePolygon.geojson"
+    frame = clean()
+    frame.loc[frame.index[3], "Expire"] = pd.Timestamp("2020-01-01T00:00:00Z")
+    frame.loc[frame.index[3], "Effective"] = pd.Timestamp("2019-01-01T00:00:00Z")
+    frame.to_file(path)
+    main(["check", str(path), "--json"])
+    assert json.loads(capsys.readouterr().out)["counts"]["expired"] == 1

@@ -20,6 +20,9 @@ from geomatch import Region, UnitState
 from geomatch.aid.agreements import Agreements
 from geomatch.aid.clauses import Drawn, Geography, Limits, Stage
 from geomatch.aid.jurisdictions import AreaRule, Jurisdictions, ServiceArea, ServiceKind
+from geomatch.cli import main
+from geomatch.cli.differences import road_lines
+from geomatch.fleet.files import read_fleet
 from geomatch.maps.diff import RegionDiff, diff
 from geomatch.maps.diff_agreements import AgreementChange
 from geomatch.maps.diff_areas import AreaChange
@@ -434,3 +437,54 @@ def test_a_unit_sees_another_agency_another_beat_or_its_own_gone(made):
     assert units_of(found) == {"u": (UnitChange.beat, UnitChange.home_beat_unknown)}
     assert "beat west" in found.units[0].sentence
     assert "beat sunset" in found.units[0].sentence
+
+
+# The command
+
+
+def test_the_command_says_it_in_words_and_in_json_and_by_its_exit_status(made, tmp_path, capsys):
+    made(areas=TWO)
+    made(ways=edited(1, kph=50.0), areas=[TWO[0], replace(TWO[1], agency=C)])
+    old, new = tmp_path / "0.region", tmp_path / "1.region"
+    fleet = tmp_path / "fleet.geojson"
+    at = fix("u", 700.0).at
+    properties = {"id": "u", "agency": B, "time": "2026-02-02T02:40:00Z"}
+    point = {"type": "Point", "coordinates": [at.lon, at.lat]}
+    feature = {"type": "Feature", "geometry": point, "properties": properties}
+    fleet.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    when = ["--at", "2026-02-02T02:40:00Z"]
+    assert main(["diff", str(old), str(old), "--fleet", str(fleet), *when]) == 0
+    assert "Nothing is different, and none of 1 units stands otherwise." in capsys.readouterr().out
+    assert main(["diff", str(old), str(new), "--fleet", str(fleet), "--json", *when]) == 1
+    opened = Region.open(old), Region.open(new)
+    assert capsys.readouterr().out.strip() == diff(*opened, units=read_fleet(fleet), at=NOW).to_json()
+    assert main(["diff", str(old), str(new), "--fleet", str(fleet), *when]) == 1
+    told = capsys.readouterr().out
+    for line in (
+        "Streets with another speed limit: 1.00 km in 10 pieces",
+        "Main Street: 36 km/h becomes 50 km/h, 1.00 km",
+        "Agencies that are on no layer any more: b.us",
+        "0.36 km2 (police) from b.us to c.us",
+        "Units (1 of 1)",
+        "its agency b.us is on no layer of the new map",
+    ):
+        assert line in told
+    assert main(["diff", str(old), str(tmp_path)]) == 1
+    assert "is no region" in capsys.readouterr().err
+    assert main(["diff", str(old), str(new), "--at", "noon"]) == 2
+
+
+def test_examples_are_limited_and_what_is_left_out_is_counted(made):
+    found = diff(made(), made(ways={way: replace(s, kph=50.0) for way, s in WAYS.items()}), at=NOW, examples=2)
+    speed = found.roads.changed["speed"]
+    assert (speed.pieces, len(speed.examples), speed.names) == (23, 2, 5)
+    assert [one.name for one in speed.examples] == ["Back Lane", "Main Street"]
+    lines = list(road_lines(found.roads))
+    assert lines[-1].strip() == "and 3 more"
+
+
+def test_two_places_have_nothing_in_common(made):
+    here = made()
+    elsewhere = made({node: (x + 50_000.0, y) for node, (x, y) in NODES.items()})
+    found = told(here, elsewhere).roads
+    assert (found.added.pieces, found.removed.pieces, found.changed) == (23, 23, {})

@@ -158,9 +158,7 @@ def _slower_ms(old: Streets, new: Streets, pairs: Matched) -> Ints:
     one, other = old.edge[pairs.old], _turned(new.edge[pairs.new], pairs.flipped)
     there = (one >= 0) & (other >= 0)
     change = np.where(there, new.network.edge_ms[:, other] - old.network.edge_ms[:, one], 0)  # (modes, P, 2)
-    change = np.moveaxis(change, 1, 0).reshape(len(pairs.old), -1)
-    if not change.size:
-        return np.zeros(len(pairs.old), np.int32)
+    change = np.moveaxis(change, 1, 0).reshape(len(pairs.old), change.shape[0] * 2)
     return np.asarray(change[np.arange(len(change)), np.argmax(np.abs(change), axis=1)], np.int32)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from geomatch.aid.quotas import Quotas
+from geomatch.aid.quotas import Quotas, QuotaView
 from geomatch.backup import compare, explain, ranking, routes
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
@@ -38,6 +38,19 @@ class _Held:
 
     region: Region
     fleet: Fleet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that a ranking depends on besides its question, at one moment; what is told later is not in it.
+
+    Whatever else a ranking comes to depend on belongs in here: a journal notes which moment a ranking was made on, and
+    makes it again from that.
+    """
+
+    region: Region
+    view: FleetView
+    quotas: QuotaView
 
 
 class Matcher:
@@ -129,6 +142,11 @@ class Matcher:
             _check_agencies(self.region, delta.units)
             return self.fleet.apply(delta, source=source, source_seq=source_seq, now=now)
 
+    def snapshot(self) -> Snapshot:
+        """What is known now: as cheap as asking, and nobody waits."""
+        held = self._held
+        return Snapshot(region=held.region, view=held.fleet.view(), quotas=self.quotas.view())
+
     def rank(
         self,
         stop: Stop,
@@ -137,10 +155,11 @@ class Matcher:
         now: UnixTime,
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
+        on: Snapshot | None = None,
     ) -> Ranking:
-        """The k fastest units that may go, of those it knows. Pure on the current snapshot; ties by unit id."""
-        held = self._held
-        return self._rank(held.region, held.fleet.view(), stop, k, now, exclude_units, with_routes=with_routes)
+        """The k fastest units that may go, of those it knows. Pure on one snapshot, `on` or the current one; ties by
+        unit id."""
+        return self._rank(on or self.snapshot(), stop, k, now, exclude_units, with_routes=with_routes)
 
     def rank_units(
         self,
@@ -156,7 +175,8 @@ class Matcher:
         region = self.region
         _check_agencies(region, [state.unit for state in states])
         view = Fleet.of(region.snapper, states, self.limits).view()
-        return self._rank(region, view, stop, k, now, exclude_units, with_routes=with_routes)
+        on = Snapshot(region=region, view=view, quotas=self.quotas.view())
+        return self._rank(on, stop, k, now, exclude_units, with_routes=with_routes)
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
@@ -167,11 +187,10 @@ class Matcher:
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         """Where one unit stands for one stop, and why, in a sentence. Raises UnknownUnit."""
-        held = self._held
-        view = held.fleet.view()
-        view.slot_of(unit_id)
-        everyone = min(len(view), ranking.K_AT_MOST)
-        return explain.explain(self._rank(held.region, view, stop, everyone, now, (), with_routes=False), unit_id)
+        on = self.snapshot()
+        on.view.slot_of(unit_id)
+        everyone = min(len(on.view), ranking.K_AT_MOST)
+        return explain.explain(self._rank(on, stop, everyone, now, (), with_routes=False), unit_id)
 
     def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
         """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
@@ -182,8 +201,7 @@ class Matcher:
 
     def _rank(
         self,
-        region: Region,
-        view: FleetView,
+        on: Snapshot,
         stop: Stop,
         k: int,
         now: UnixTime,
@@ -191,10 +209,10 @@ class Matcher:
         *,
         with_routes: bool,
     ) -> Ranking:
+        region, view = on.region, on.view
         answer = ranking.rank(
-            stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units,
-            quotas=self.quotas.view(),
-        )  # fmt: skip
+            stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas
+        )
         if not with_routes:
             return answer
         resolved = resolve(stop, region, self.priors, now=now)

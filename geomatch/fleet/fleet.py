@@ -123,6 +123,11 @@ class Fleet:
             self._sources.took(source, source_seq, (unit.id for unit in delta.units))
             return results
 
+    @property
+    def version(self) -> int:
+        """Of the view that would be given now: rises with every change."""
+        return self._version
+
     def view(self) -> FleetView:
         """The fleet as it is now; the same object until something changes."""
         view = self._view

@@ -1,8 +1,8 @@
 """Makes a workload: a real city's network, 10,000 units in two layouts, distinct stops, and the truth about them.
 
-Seeded: the same map, seed and stops give the same bytes. Units and stops are put on the road by geomatch's own snapping,
-so that its public call sees the same places as its kernel and every rival. Of the units 70 % drive, with a course; the
-others are parked and may set off either way. Half of the stops name a direction of traffic.
+Seeded: the same map, seed and stops give the same bytes. Units and stops are put on the road by geomatch's own
+snapping, so that its public call sees the same places as its kernel and every rival. Of the units 70 % drive, with a
+course; the others are parked and may set off either way. Half of the stops name a direction of traffic.
 
 The truth is scipy's dijkstra on the turn-expanded graph, one search a stop.
 """
@@ -50,6 +50,8 @@ def workload(source: Path, folder: Path, *, stops: int, seed: int = 1) -> Path:
     import geomatch
 
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "map.osm.pbf").unlink(missing_ok=True)
+    (folder / "map.osm.pbf").symlink_to(source.resolve())
     region = geomatch.build(source, folder / "region")
     rng = np.random.default_rng(seed)
     graph = graph_of(region.network)
@@ -154,10 +156,8 @@ def _stops(region, weight, count: int, rng) -> Stops:
 def patrol(count: int) -> list:
     from geomatch import Unit
 
-    return [
-        Unit(id=unit_id(n), agency="a.example", capabilities=CAPABILITIES[1 if n % 100 == 0 else 10 if n % 10 == 0 else 100])
-        for n in range(count)
-    ]  # fmt: skip
+    percent = [1 if n % 100 == 0 else 10 if n % 10 == 0 else 100 for n in range(count)]
+    return [Unit(id=unit_id(n), agency="a.example", capabilities=CAPABILITIES[p]) for n, p in enumerate(percent)]
 
 
 def fixes(lonlat: np.ndarray, course_deg: np.ndarray) -> list:

@@ -1,17 +1,19 @@
 """geomatch: the kernel alone, the public call with every field read, and HTTP.
 
-"kernel" is the search that a region ranks with; "ball search" and "hierarchy" are its two engines by name. All get stops
-that are on the road already and units that are screened already; the call and HTTP do everything.
+"kernel" is the search that a region ranks with; "ball search" and "hierarchy" are its two engines by name. They get
+stops that are on the road already and units that are screened already; the call and HTTP do everything.
 """
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import re
 import subprocess
 import sys
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,29 +41,38 @@ def prepare_ball(case: Case, cell: Cell):
 
 
 def prepare_hierarchy(case: Case, cell: Cell):
-    region, hierarchy = _hierarchy(case.folder)
-    engine = HierarchyEngine.of(region.network, hierarchy)  # anew for each cell: no label is left from the last one
+    engine = labels_engine(case.folder)
     edge = case.fleets[cell.layout].edge[: cell.units : cell.step]
     engine.warm(edge, MODE)
     return _kernel(case, cell, engine)
 
 
 def _kernel(case: Case, cell: Cell, engine):
-    fleet, stops = case.fleets[cell.layout], case.stops
+    fleet = case.fleets[cell.layout]
     rows = np.arange(0, cell.units, cell.step)
     places = Places(edge=np.array(fleet.edge[rows], np.int32), fraction=np.array(fleet.fraction[rows]))
     delay_ms = np.zeros(len(rows), np.int32)
-    pieces = [slice(a, b) for a, b in zip(stops.target_first[:-1], stops.target_first[1:], strict=True)]
-    targets = [
-        Targets(edge=np.array(stops.target_edge[p], np.int32), fraction=np.array(stops.target_fraction[p]))
-        for p in pieces
-    ]
+    targets = road_targets(case)
 
     def answer(stop: int) -> Answer:
         found = engine.k_soonest(targets[stop], places, delay_ms, cell.k, MODE)
         return rows[found.rows], found.total_ms
 
     return answer
+
+
+def road_targets(case: Case) -> list[Targets]:
+    stops = case.stops
+    return [
+        Targets(edge=np.array(stops.target_edge[a:b], np.int32), fraction=np.array(stops.target_fraction[a:b]))
+        for a, b in pairwise(stops.target_first)
+    ]
+
+
+def labels_engine(folder: Path) -> HierarchyEngine:
+    """Made anew for each cell, so that no label is left from the last one."""
+    region, hierarchy = _hierarchy(folder)
+    return HierarchyEngine.of(region.network, hierarchy)
 
 
 @cache
@@ -93,6 +104,7 @@ def prepare_http(case: Case, cell: Cell):
     fleet = case.fleets[cell.layout]
     command = [sys.executable, "-m", "geomatch.cli", "serve", str(case.folder / "region"), "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    atexit.register(server.terminate)
     found = None
     while found is None and server.poll() is None:
         found = re.search(r"http://127\.0\.0\.1:(\d+)", server.stderr.readline())

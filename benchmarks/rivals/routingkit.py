@@ -41,7 +41,7 @@ def _metric(folder: Path, order: str) -> rk.CCHMetric:
     else:
         lonlat = graph.node_lonlat[graph.edge_from]
         ranks = rk.compute_order_inertial(graph.edges, tail, head, lonlat[:, 1].tolist(), lonlat[:, 0].tolist())
-    return rk.CCHMetric(rk.CCH(ranks, tail, head, False), graph.arc_ms.tolist())
+    return rk.CCHMetric(rk.CCH(ranks, tail, head, filter_always_inf_arcs=False), graph.arc_ms.tolist())
 
 
 def _metis(graph: Graph) -> list[int]:

@@ -1,0 +1,215 @@
+"""The rival table: every library a user would pick instead, on the same stops, judged by the same truth.
+
+    python benchmarks/table.py --quick        five minutes: five cells, 100 stops
+    python benchmarks/table.py                everything: 72 cells, 2,000 distinct stops in each, hours
+    python benchmarks/table.py --only geomatch osrm     those whose name begins so; the others keep what they have
+
+Each rival runs in a process of its own and answers for at most --budget seconds a cell, --limit in all; what it has
+done is kept, and the next run goes on from there (--fresh: from the start). Writes results/table.json, results/table.md
+and the plots (see report.py), or quick.* with --quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import environments
+import numpy as np
+from case import Cell
+from judge import judge
+from measure import CHECKOUT, machine
+from workloads import ALL_CELLS, MAPS, QUICK_CELLS, workload
+
+KEPT = CHECKOUT / ".benchmarks"
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Rival:
+    call: str
+    """rivals module and its prepare function."""
+    times: str = "same"
+    """"same" driving times as the truth, so every answer must be equal; "own" or "none": judged by what it misses."""
+    python: Callable[[Path], str] = environments.this
+    most_units: int = 10_000
+    """Larger cells are left out, and said to be."""
+
+
+OPERATIONS: dict[str, dict[str, Rival]] = {
+    "k soonest": {
+        "geomatch kernel": Rival("ours:prepare_kernel"),
+        "geomatch public call": Rival("ours:prepare_call"),
+        "geomatch HTTP": Rival("ours:prepare_http"),
+        "geomatch ball search": Rival("ours:prepare_ball"),
+        "geomatch hierarchy": Rival("ours:prepare_hierarchy"),
+        "scipy dijkstra": Rival("scipy_dijkstra:prepare"),
+        "scipy dijkstra, doubling limit": Rival("scipy_dijkstra:prepare_limited"),
+        "routingkit-cch": Rival("routingkit:prepare"),
+        "routingkit-cch, METIS order": Rival("routingkit:prepare_metis"),
+        "networkit": Rival("networkit_dijkstra:prepare"),
+        "rustworkx": Rival("rustworkx_dijkstra:prepare"),
+        "igraph": Rival("igraph_dijkstra:prepare"),
+        "networkx": Rival("networkx_dijkstra:prepare"),
+        "pandana": Rival("pandana_ch:prepare"),
+        "PostGIS + pgRouting": Rival("postgres:prepare_routing"),
+        "OSRM CH": Rival("osrm_table:prepare_ch", "own", environments.newer),
+        "OSRM MLD": Rival("osrm_table:prepare_mld", "own", environments.newer),
+        "OSRM CH over HTTP": Rival("osrm_table:prepare_ch_http", "own", environments.newer),
+        "OSRM MLD over HTTP": Rival("osrm_table:prepare_mld_http", "own", environments.newer),
+        "Valhalla costmatrix": Rival("valhalla_matrix:prepare_cost", "own", environments.newer, most_units=100),
+        "Valhalla timedistancematrix": Rival("valhalla_matrix:prepare_time_distance", "own", environments.newer),
+        "OSMnx + networkx, one search": Rival("newcomer:prepare", "own"),
+        "OSMnx + networkx, a search for each unit": Rival("newcomer:prepare_each", "own", most_units=100),
+        "junctions, nearest node (scipy)": Rival("junctions:prepare_nearest", "none"),
+        "junctions, both ends (scipy)": Rival("junctions:prepare_both_ends", "none"),
+        "straight line, rtree": Rival("straight_line:prepare_rtree", "none"),
+        "straight line, Redis GEOSEARCH": Rival("straight_line:prepare_redis", "none"),
+        "straight line, PostGIS": Rival("postgres:prepare_knn", "none"),
+        "straight line top 5, then routed": Rival("straight_line:prepare_shortlist", "none"),
+    },
+    "again": {
+        "geomatch kernel": Rival("ours:prepare_kernel"),
+        "geomatch public call": Rival("ours:prepare_call"),
+        "geomatch hierarchy": Rival("ours:prepare_hierarchy"),
+        "scipy dijkstra": Rival("scipy_dijkstra:prepare"),
+        "routingkit-cch": Rival("routingkit:prepare"),
+    },
+    "all times": {
+        "geomatch kernel": Rival("ours:prepare_kernel"),
+        "geomatch hierarchy": Rival("ours:prepare_hierarchy"),
+        "scipy dijkstra": Rival("scipy_dijkstra:prepare"),
+        "routingkit-cch": Rival("routingkit:prepare"),
+        "routingkit-cch, METIS order": Rival("routingkit:prepare_metis"),
+        "OSRM CH": Rival("osrm_table:prepare_ch", "own", environments.newer),
+        "OSRM MLD": Rival("osrm_table:prepare_mld", "own", environments.newer),
+    },
+}
+"""{operation: {library: rival}}: "again" asks for a stop that was just asked for, "all times" for every unit's."""
+
+
+def main() -> None:
+    chosen = _arguments()
+    folder = KEPT / f"{chosen.map}-{chosen.stops}-{chosen.seed}"
+    workload(MAPS[chosen.map], folder, stops=chosen.stops, seed=chosen.seed)
+    if chosen.fresh:
+        shutil.rmtree(folder / "parts", ignore_errors=True)
+    (folder / "parts").mkdir(exist_ok=True)
+    rows = []
+    for operation, libraries in OPERATIONS.items():
+        for library, rival in libraries.items():
+            cells = _cells(operation, rival, ALL_CELLS if not chosen.quick else QUICK_CELLS)
+            part = folder / "parts" / f"{operation}-{library}.jsonl".replace(" ", "_").replace(",", "")
+            absent = None
+            if not chosen.only or library.lower().startswith(tuple(name.lower() for name in chosen.only)):
+                absent = _run(rival, cells, part, again=operation == "again", chosen=chosen, folder=folder)
+            rows += _judged(folder, operation, library, rival, cells, part, absent)
+    RESULTS.mkdir(exist_ok=True)
+    facts = json.loads((folder / "workload.json").read_text()) | {"machine": machine(), "quick": chosen.quick}
+    name = "quick" if chosen.quick else "table"
+    text = json.dumps({"facts": facts, "rows": rows}, separators=(",", ":")).replace('{"operation"', '\n{"operation"')
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+    from report import write_report
+
+    print(write_report(RESULTS, name))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--map", choices=MAPS, default="rhine-neckar")
+    parser.add_argument("--stops", type=int, help="distinct stops; default 2,000, or 100 with --quick")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--budget", type=float, help="seconds a rival answers in one cell; default 10, or 1 with --quick"
+    )
+    parser.add_argument(
+        "--limit", type=float, help="seconds a rival may take in all; default 3,600, or 60 with --quick"
+    )
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--fresh", action="store_true")
+    chosen = parser.parse_args()
+    chosen.stops = chosen.stops or (100 if chosen.quick else 2_000)
+    chosen.budget = chosen.budget or (1.0 if chosen.quick else 10.0)
+    chosen.limit = chosen.limit or (60.0 if chosen.quick else 3_600.0)
+    return chosen
+
+
+def _cells(operation: str, rival: Rival, cells: Iterable[Cell]) -> list[Cell]:
+    wanted = [cell for cell in cells if cell.units <= rival.most_units]
+    if operation == "k soonest":
+        return wanted
+    plain = [cell for cell in wanted if cell.eligible_percent == 100 and cell.k == 5]
+    if operation == "again":
+        return plain
+    return [Cell(cell.layout, cell.units, 100, cell.units) for cell in plain if cell.units <= 1_000]
+
+
+def _run(
+    rival: Rival, cells: list[Cell], part: Path, *, again: bool, chosen: argparse.Namespace, folder: Path
+) -> str | None:
+    """Why the rival is absent, or None. A rival that takes too long is ended with all it started."""
+    try:
+        python = rival.python(KEPT)
+    except (OSError, subprocess.CalledProcessError) as fault:
+        return str(fault)
+    job = folder / "job.json"
+    job.write_text(json.dumps({
+        "rival": rival.call, "folder": str(folder), "part": str(part), "again": again, "budget_s": chosen.budget,
+        "cells": [asdict(cell) for cell in cells],
+    }))  # fmt: skip
+    sys.stderr.write(f"{part.stem}: {len(cells)} cells\n")
+    alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+    child = subprocess.Popen(
+        [python, "-W", "ignore", str(Path(__file__).parent / "child.py"), str(job)], env=os.environ | alone,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(part.with_suffix(".log")).open("w"),
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        code = child.wait(timeout=chosen.limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait()
+        return f"stopped after {chosen.limit:.0f} s"
+    if code == 0:
+        return None
+    log = part.with_suffix(".log").read_text().strip().splitlines() or ["no word"]
+    return f"exit code {code}: {log[-1][:200]}"
+
+
+def _judged(
+    folder: Path, operation: str, library: str, rival: Rival, cells: list[Cell], part: Path, absent: str | None
+) -> list[dict[str, object]]:
+    done = {}
+    if part.is_file():
+        done = {line["cell"]: line for line in map(json.loads, part.read_text().splitlines())}
+    rows = []
+    for cell in cells:
+        row = {"operation": operation, "library": library, "times": rival.times, **asdict(cell)}
+        line = done.get(cell.name)
+        if line is None or "fault" in line:
+            rows.append(row | {"absent": line["fault"] if line else absent or "not run"})
+            continue
+        verdict = judge(folder, cell, line["answers"])
+        if rival.times == "same" and not verdict["exact"]:
+            sys.stderr.write(
+                f"WRONG: {library} in {cell.name}: {verdict['same_answers']} of {verdict['stops']} right\n"
+            )
+        us = np.array(line["wall_us"])
+        rows.append(row | {
+            "p50_us": round(float(np.median(us)), 1), "p99_us": round(float(np.quantile(us, 0.99)), 1),
+            "cpu_p50_us": line["cpu_p50_us"], "prepare_s": line["prepare_s"], "peak_mib": line["peak_mib"], **verdict,
+        })  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    main()

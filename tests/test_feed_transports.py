@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from geomatch.errors import BadInput, UnknownUnit
 from geomatch.feeds.formats import parser_of
 from geomatch.feeds.intake import BATCH, Intake
 from geomatch.feeds.parsed import FaultKind
+from geomatch.feeds.transports import running
 from geomatch.feeds.transports.mqtt import Broker, subscribe, wild_part
 from geomatch.feeds.transports.udp import udp
 from geomatch.matcher import Matcher
@@ -69,17 +69,6 @@ async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - it waits for numbers, which ring no bell
             await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def running(*coroutines):
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def test_a_message_that_says_what_happened_is_counted_as_that():

@@ -30,6 +30,8 @@ from geomatch.service.bodies import (
     Readiness,
     UnitList,
 )
+from geomatch.service.feeds import Feeds
+from geomatch.service.feeds import router as feed_routes
 from geomatch.service.openapi import gives, takes
 from geomatch.service.settings import Settings
 from geomatch.service.wire import JsonAnswer, JsonBody
@@ -47,10 +49,11 @@ def create_app(
     clock: Clock = time.time,
     settings: Settings | None = None,
     watch: "RegionWatch | None" = None,
+    feeds: Feeds | None = None,
 ) -> FastAPI:
     """The application over `matcher`; `clock` tells the time of whatever does not bring its own.
 
-    `watch` runs for as long as the application does.
+    `watch` runs for as long as the application does, and so do the transports of `feeds`.
     """
     settings = settings or Settings()
     # No docs_url: FastAPI's page loads its scripts from other people's servers.
@@ -59,6 +62,7 @@ def create_app(
     app.include_router(_rankings(matcher, clock, settings))
     app.include_router(_units(matcher, clock, settings))
     app.include_router(_fleet(matcher, clock, settings))
+    app.include_router(feed_routes(matcher, clock, settings, feeds))
     app.include_router(_health(matcher, watch))
     # FastAPI's documented way to bring one's own; made when first asked for.
     app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose

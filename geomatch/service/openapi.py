@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
 from geomatch.service.bodies import (
     ComparisonRequest,
@@ -23,11 +24,13 @@ from geomatch.service.bodies import (
     Readiness,
     UnitList,
 )
+from geomatch.service.feed_bodies import FeedList, FeedResults, StreamSummary
 from geomatch.service.wire import adapter
 
 TYPES = (
-    Comparison, ComparisonRequest, Explanation, ExplanationRequest, Fix, FixBatch, FixResults, FleetChange,
-    FleetSnapshot, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop, Unit, UnitList, UnitState,
+    Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
+    FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop,
+    StreamSummary, Unit, UnitList, UnitState,
 )  # fmt: skip
 
 DESCRIPTION = """Which patrol units can be at a stop first, by road, and may go? geomatch ranks them, exactly, and says
@@ -46,6 +49,7 @@ on their `type`. Nothing of a refused request is applied, and no error repeats t
 TAGS = [
     {"name": "rankings", "description": "Who can be there first, and may go."},
     {"name": "units", "description": "The fleet that the service holds."},
+    {"name": "feeds", "description": "Positions and statuses as devices and other systems write them."},
     {"name": "service", "description": "Is it up, and on which map?"},
 ]
 
@@ -53,7 +57,7 @@ MEANING = {
     404: "No unit of this id is registered.",
     409: "Older than what is known of this source: `resync_required`. Send a whole, newer snapshot.",
     413: "The body is longer than the service takes.",
-    415: "The body does not call itself JSON.",
+    415: "The body does not call itself what is read here: JSON, or for a feed whatever it is.",
     422: "The request cannot be what it claims to be, is outside the loaded map, or names an agency that is on no map.",
 }
 
@@ -85,6 +89,14 @@ def takes(kind: type) -> dict[str, Any]:
     examples = {name: {"value": value} for name, value in EXAMPLES[kind].items()}
     media = {"schema": _reference(kind), "examples": examples}
     return {"requestBody": {"required": True, "content": {"application/json": media}}}
+
+
+def takes_raw(*lines: str) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads feeds: JSON, or any bytes; `lines`: media types of lines."""
+    examples = {"geomatch's own": {"value": FIX}}
+    content: dict[str, Any] = {"application/json": {"schema": {}, "examples": examples}}
+    content |= {media: {"schema": {"type": "string"}} for media in (*lines, "application/octet-stream")}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def gives(kind: type | None, *problems: int, status: int = 200) -> dict[int | str, dict[str, Any]]:

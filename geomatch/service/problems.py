@@ -28,6 +28,10 @@ class NotJson(errors.BadInput):
     """A body that does not call itself JSON."""
 
 
+class WrongMediaType(errors.BadInput):
+    """A body that does not say what it is."""
+
+
 class InvalidBody(errors.BadInput):
     """A body that is no JSON, or not of the shape asked for; `faults` are pydantic's, without input values."""
 
@@ -60,6 +64,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         InvalidBody: Kind(422, "bad_input", "Request is not valid"),
         BodyTooLarge: Kind(413, "too_large", "Request is too large"),
         NotJson: Kind(415, "not_json", "Request is not JSON"),
+        WrongMediaType: Kind(415, "wrong_media_type", "Request does not say what it is"),
         ClientDisconnect: Kind(400, "disconnected", "Request ended early"),
     }
 )

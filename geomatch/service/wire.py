@@ -42,7 +42,7 @@ class JsonBody(Generic[T]):
         """Raises NotJson, BodyTooLarge or InvalidBody."""
         if not _says_json(request.headers.get("content-type", "")):
             raise NotJson("send JSON, with the header Content-Type: application/json")
-        raw = await self._read(request)
+        raw = await read_body(request, self._max_bytes)
         try:
             return self._adapter.validate_json(raw, strict=True)
         except ValidationError as fault:
@@ -54,17 +54,19 @@ class JsonBody(Generic[T]):
             )
             raise InvalidBody(listed, count) from None
 
-    async def _read(self, request: Request) -> bytes:
-        too_large = BodyTooLarge(f"a body may have {self._max_bytes:,} bytes at most: send it in parts")
-        stated = request.headers.get("content-length", "")
-        if stated.isdecimal() and int(stated[:20]) > self._max_bytes:
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Raises BodyTooLarge, before it is read where the request tells its length."""
+    too_large = BodyTooLarge(f"a body may have {max_bytes:,} bytes at most: send it in parts")
+    stated = request.headers.get("content-length", "")
+    if stated.isdecimal() and int(stated[:20]) > max_bytes:
+        raise too_large
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > max_bytes:
             raise too_large
-        raw = bytearray()
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > self._max_bytes:
-                raise too_large
-        return bytes(raw)
+    return bytes(raw)
 
 
 class JsonAnswer(Generic[T]):

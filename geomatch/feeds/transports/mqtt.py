@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from geomatch.errors import BadInput
 from geomatch.feeds.intake import Intake
+from geomatch.feeds.transports import running
 from geomatch.quantities import Seconds
 
 FIRST_PAUSE_S: Seconds = 1.0
@@ -58,10 +61,8 @@ async def subscribe(
     Fills the intake as fast as the broker sends: what is too much is dropped there, where it is counted, and not in the
     client. A broker that is lost is counted as `reconnects` and sought again, first after 1 s and at most after 30 s.
     """
-    try:
-        import aiomqtt
-    except ImportError:
-        raise BadInput("MQTT needs aiomqtt: pip install 'geomatch-dispatch[mqtt]'") from None
+    import aiomqtt
+
     pause_s = FIRST_PAUSE_S
     while True:
         try:
@@ -85,3 +86,19 @@ async def subscribe(
             intake.tally.note("reconnects")
         await pause(pause_s)
         pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttFeed:
+    """A broker's topics, and where what comes there goes."""
+
+    intake: Intake
+    broker: Broker
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """A broker that is not there yet is no error: it is sought until it is."""
+        if find_spec("aiomqtt") is None:
+            raise BadInput("MQTT needs aiomqtt: pip install 'geomatch-dispatch[mqtt]'")
+        async with running(self.intake.run(), subscribe(self.intake, self.broker)):
+            yield

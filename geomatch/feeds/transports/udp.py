@@ -9,10 +9,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from geomatch.errors import BadInput
 from geomatch.feeds.intake import Intake
+from geomatch.feeds.transports import running
 
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """What the kernel keeps while the loop is busy; it drops the rest without a word, so it is large."""
@@ -58,3 +60,19 @@ async def udp(
 
 def _refused(host: str, port: int, fault: OSError) -> BadInput:
     return BadInput(f"cannot listen on UDP {host} port {port} ({fault.strerror}): choose another address or port")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UdpFeed:
+    """An address to listen on, and where what comes there goes."""
+
+    intake: Intake
+    host: str
+    port: int
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Unit by the sender's address, for messages that name none."""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        async with udp(self.intake, self.host, self.port, units=self.units), running(self.intake.run()):
+            yield

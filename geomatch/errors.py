@@ -25,6 +25,22 @@ class UnknownStop(GeomatchError, LookupError):
     """A stop id that is not open."""
 
 
+class UnknownAssignment(GeomatchError, LookupError):
+    """An assignment id that no open stop has."""
+
+
+class LostRace(GeomatchError):
+    """A decision on what has changed since: the unit was taken, or the stop is not as it was. Rank again."""
+
+
+class MayNotGo(GeomatchError):
+    """A unit that nobody may send there: an agreement, or the want of one, keeps it, or nobody is aboard."""
+
+
+class IllegalStep(GeomatchError):
+    """A step that a stop or an assignment cannot take from where it is."""
+
+
 class BadMap(GeomatchError):
     """A map, layer or agreement file that cannot be used, with what is wrong and where."""
 

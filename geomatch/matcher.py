@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from geomatch.aid.quotas import Quotas, QuotaView
-from geomatch.backup import compare, explain, ranking, routes
+from geomatch.backup import assigning, compare, explain, ranking, routes
+from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop, StopsView
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
+from geomatch.backup.stops import OpenStops
 from geomatch.errors import UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
@@ -51,6 +53,8 @@ class Snapshot:
     region: Region
     view: FleetView
     quotas: QuotaView
+    stops: StopsView | None = None
+    """Whom open stops have. None: of no concern, as where the units came with the request."""
 
 
 class Matcher:
@@ -63,6 +67,8 @@ class Matcher:
         self.limits = limits or FleetLimits()
         self.priors = priors or EtaPriors()
         self.quotas = Quotas()
+        self.stops = OpenStops(self.quotas)
+        """Whoever they have is no candidate elsewhere. They are opened and assigned to through the matcher."""
         self._held = _Held(region, Fleet(region.snapper, self.limits))
         self._telling = Lock()
         """Held by whoever tells of units or swaps the region, so that nothing told is left on the old map."""
@@ -144,8 +150,9 @@ class Matcher:
 
     def snapshot(self) -> Snapshot:
         """What is known now: as cheap as asking, and nobody waits."""
-        held = self._held
-        return Snapshot(region=held.region, view=held.fleet.view(), quotas=self.quotas.view())
+        # Stops first: what is decided on their version is judged again, and newer quotas do no harm.
+        stops, held = self.stops.view(), self._held
+        return Snapshot(region=held.region, view=held.fleet.view(), quotas=self.quotas.view(), stops=stops)
 
     def rank(
         self,
@@ -180,10 +187,11 @@ class Matcher:
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
-        held = self._held
+        on = self.snapshot()
         return compare.compare(
-            stop, held.fleet.view(), held.region, now=now, priors=self.priors, quotas=self.quotas.view()
-        )
+            stop, on.view, on.region, now=now, priors=self.priors, quotas=on.quotas,
+            assigned=assigning.taken(self.stops.view(), stop, on.view),
+        )  # fmt: skip
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         """Where one unit stands for one stop, and why, in a sentence. Raises UnknownUnit."""
@@ -191,6 +199,34 @@ class Matcher:
         on.view.slot_of(unit_id)
         everyone = min(len(on.view), ranking.K_AT_MOST)
         return explain.explain(self._rank(on, stop, everyone, now, (), with_routes=False), unit_id)
+
+    def open_stop(self, stop: Stop, *, at: UnixTime, position: str | None = None) -> OpenStop:
+        """Raises as `rank` does for a place that is on no road or map, and IllegalStep where another is open."""
+        resolve(stop, self.region, self.priors, now=at)
+        return self.stops.open(stop, at=at, position=position)
+
+    def assign(
+        self,
+        stop_id: str,
+        unit_id: str,
+        *,
+        version: int,
+        at: UnixTime,
+        reason: ChoiceReason | None = None,
+        by: str | None = None,
+    ) -> Assignment:
+        """Sends a unit to an open stop, decided on the ranking of this version. One of all who try at once wins.
+
+        Raises UnknownStop, UnknownUnit; LostRace where stop or unit changed since; MayNotGo, LimitReached.
+        """
+        with self.stops.deciding:
+            self.stops.check(stop_id, unit_id, version)
+            on = self.snapshot()
+            going = assigning.choose(
+                self.stops.get(stop_id).stop, unit_id, on.view, on.region, now=at, priors=self.priors,
+                quotas=on.quotas, stops=self.stops.view(), reason=reason, by=by,
+            )  # fmt: skip
+            return self.stops.assign(going, version=version, at=at)
 
     def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
         """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
@@ -211,8 +247,10 @@ class Matcher:
     ) -> Ranking:
         region, view = on.region, on.view
         answer = ranking.rank(
-            stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas
-        )
+            stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas,
+            assigned={} if on.stops is None else assigning.taken(on.stops, stop, view),
+            version=None if on.stops is None else on.stops.version,
+        )  # fmt: skip
         if not with_routes:
             return answer
         resolved = resolve(stop, region, self.priors, now=now)

@@ -65,6 +65,8 @@ class Reason(StrEnum):
 
     on_scene = "on_scene"
     excluded_by_request = "excluded_by_request"
+    assigned = "assigned"
+    """To this stop or another open one, or on scene there."""
     not_available = "not_available"
     unmanned = "unmanned"
     lacks_capability = "lacks_capability"
@@ -487,6 +489,9 @@ class Ranking:
     """Content hash of the region."""
     attribution: str
     notes: tuple[str, ...] = ()
+    version: int | None = None
+    """Of the open stops and assignments it was made on: an assignment decided on this ranking names it. None: of units
+    that came with the request."""
 
 
 def _check_id(text: str, name: str) -> None:

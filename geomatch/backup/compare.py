@@ -29,13 +29,16 @@ def compare(
     priors: EtaPriors,
     quotas: QuotaView | None = None,
     asked: Mapping[str, Asked] | None = None,
+    assigned: Mapping[str, str] | None = None,
 ) -> Comparison:
     """Four searches for one unit each. Raises as `rank` does."""
     resolved = resolve(stop, region, priors, now=now)
     request = aid_request(stop, resolved, now, asked or {})
     verdicts = region.eligibility.decide(request, view, quotas)
-    anyone = screen(stop, view, resolved, Verdicts.without_agreements(request, view), priors=priors, now=now)
-    allowed = screen(stop, view, resolved, verdicts, priors=priors, now=now)
+    taken = assigned or {}
+    free = Verdicts.without_agreements(request, view)
+    anyone = screen(stop, view, resolved, free, priors=priors, now=now, assigned=taken)
+    allowed = screen(stop, view, resolved, verdicts, priors=priors, now=now, assigned=taken)
     own = np.array([agency == resolved.stop.agency for agency in view.agencies], np.bool_)
     of_all = _first(region, verdicts, anyone, None)
     zero_s = of_all.eta_s if of_all else 0.0

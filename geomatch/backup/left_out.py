@@ -45,7 +45,7 @@ class ExcludedList(Sequence[Excluded]):
         assert reason is not None  # noqa: S101 - only slots with a reason are listed
         eta_ms = self._eta_ms(slot)
         best_s, worst_s = self._cases(slot, eta_ms) if reason is Reason.stale_fix else (None, None)
-        verdict = self._field.verdicts.of(slot, eta_ms=_FAR) if reason in _BY_AGREEMENT else None
+        verdict = self._field.verdicts.of(slot, eta_ms=_FAR) if reason in BY_AGREEMENT else None
         detail = self._detail(slot, reason, best_s, worst_s) if verdict is None else of_verdict(verdict)
         return Excluded(
             unit=unit.id, agency=unit.agency, reason=reason, detail=detail, verdict=verdict, best_case_s=best_s,
@@ -64,6 +64,8 @@ class ExcludedList(Sequence[Excluded]):
             return f"it has no {self._lacking(slot)}"
         if reason is Reason.not_available:
             return f"it says it is not available ({view.activity[slot]})"
+        if reason is Reason.assigned:
+            return f"it is assigned to stop {self._field.assigned[view.units[slot].id]}, or on scene there"
         return _DETAILS.get(reason, reason.value)
 
     def _would_be(self, slot: int, reason: Reason, eta_ms: int | None) -> str | None:
@@ -165,6 +167,7 @@ def ordinal(number: int) -> str:
 
 _IF = {
     Reason.excluded_by_request: "if the request did not leave it out",
+    Reason.assigned: "if it were released from its stop",
     Reason.not_available: "if it were available",
     Reason.unmanned: "if it were staffed",
     Reason.lacks_capability: "if it had {lacking}",
@@ -184,7 +187,7 @@ _IF = {
 _FAR = 1 << 30
 """Milliseconds that no agreement's max_eta_s allows: a unit that is listed as too far is shown as such."""
 
-_BY_AGREEMENT = frozenset({
+BY_AGREEMENT = frozenset({
     Reason.prohibited, Reason.no_agreement, Reason.no_authority, Reason.outside_geography, Reason.outside_hours,
     Reason.not_triggered, Reason.capability_denied, Reason.limit_reached, Reason.home_cover, Reason.approval_denied,
 })  # fmt: skip

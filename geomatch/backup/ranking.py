@@ -35,6 +35,7 @@ from geomatch.road.travel_time import Places, Soonest
 K_AT_MOST = 10_000
 _AVAILABILITIES = tuple(Availability)
 _NOBODY_ASKED: Mapping[str, Asked] = MappingProxyType({})
+_NOBODY_ASSIGNED: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class Field:
     """(rows,) request, turnout and access."""
     most_ms: Ints | None
     """(rows,) the longest eta an agreement allows; None: no agreement has such a limit."""
+    assigned: Mapping[str, str]
+    """Unit id -> the open stop that has it."""
 
 
 def rank(
@@ -72,10 +75,13 @@ def rank(
     exclude_units: Sequence[str] = (),
     quotas: QuotaView | None = None,
     asked: Mapping[str, Asked] = _NOBODY_ASKED,
+    assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
+    version: int | None = None,
 ) -> Ranking:
     """Candidates by (eta_s, unit id), soonest first; every other unit is excluded with its reason, or beyond k.
 
-    A pure function of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
+    `assigned`: units that open stops have, each with its stop; `version` is of what that was read from. A pure function
+    of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
     """
     if not 1 <= k <= K_AT_MOST:
         raise BadInput(f"k must be between 1 and {K_AT_MOST}")
@@ -83,7 +89,9 @@ def rank(
     resolved = resolve(stop, region, priors, now=now)
     request = aid_request(stop, resolved, now, asked)
     verdicts = region.eligibility.decide(request, view, quotas)
-    field = screen(stop, view, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units)
+    field = screen(
+        stop, view, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units, assigned=assigned
+    )
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
     found = region.times.k_soonest(
@@ -109,6 +117,7 @@ def rank(
         region=region.hash,
         attribution=region.attribution,
         notes=(NO_AGREEMENTS_LOADED,) if region.agreements is None else (),
+        version=version,
     )
 
 
@@ -121,11 +130,14 @@ def screen(
     priors: EtaPriors,
     now: UnixTime,
     exclude_units: Sequence[str] = (),
+    assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
 ) -> Field:
     """Decides for every unit whether it may go: one compiled pass over the snapshot."""
     n = len(view)
     preset = np.zeros(n, np.uint8)
-    for reason, units in ((Reason.excluded_by_request, exclude_units), (Reason.on_scene, stop.units_on_scene)):
+    for reason, units in (
+        (Reason.assigned, assigned), (Reason.excluded_by_request, exclude_units), (Reason.on_scene, stop.units_on_scene)
+    ):  # fmt: skip
         # Units that nobody registered may be on scene all the same: another agency's, on no feed.
         preset[[view.slots[unit] for unit in units if unit in view.slots]] = reason.code
     needed = view.bits(stop.need.capabilities)
@@ -147,7 +159,7 @@ def screen(
         view=view, resolved=resolved, mode=stop.urgency.mode, now=now, codes=codes, turnout_ms=turnout_ms,
         access_ms=access_ms, verdicts=verdicts, slots=slots,
         places=Places(edge=place_edge[:rows], fraction=place_fraction[:rows]), delay_ms=delay_ms[:rows],
-        most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots],
+        most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots], assigned=assigned,
     )  # fmt: skip
 
 

@@ -109,9 +109,9 @@ def router(sink: Sink, clock: Callable[[], UnixTime], settings: Settings, feeds:
         """One message a line, applied as they come; of any length in all. A bad line is counted and stops nothing. The
         answer comes when the stream ends. `WS /v1/fixes/ws` takes the same query, and answers message by message."""
         _check_media_type(request)
-        summary = _Summary()
+        parser, summary = desk.parser(ask), _Summary()
         async for first, lines in lines_in(request.stream()):
-            parsed, results = await run_in_threadpool(desk.take, lines, desk.parser(ask), ask)
+            parsed, results = await run_in_threadpool(desk.take, lines, parser, ask)
             summary.add(first, parsed, results)
         return summary_answer(summary.told())
 

@@ -38,7 +38,8 @@ why each unit is on the list and why each other unit is not.
 
 Two ways to ask. **With no state**: send the units and their fixes along with the stop (`POST /v1/rankings` with
 `units`); nothing of it is kept. **With a fleet the service holds**: register units (`PUT /v1/units/{id}` or a whole
-snapshot, `PUT /v1/fleet`), stream their AVL fixes (`POST /v1/fixes`), set their status, and send only the stop.
+snapshot, `PUT /v1/fleet`), stream their AVL fixes (`POST /v1/fixes`, or as devices write them: `POST /v1/fixes:raw`,
+`POST /v1/fixes:stream` and the WebSocket `/v1/fixes/ws`), set their status, and send only the stop.
 
 Every measure names its unit: `_s` seconds, `_m` metres, `_mps` metres per second, `_kph` kilometres per hour, `_deg`
 degrees clockwise from true north. Positions are `{"lon", "lat"}` in WGS 84. Times are RFC 3339 with an offset, and

@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,6 +99,11 @@ class Region:
             )),
             report=manifest["report"], markers=markers,
         )  # fmt: skip
+
+    def under(self, agreements: Agreements) -> Region:
+        """The same place under other papers, as to try out a draft. Nothing on disk changes, nor does the hash."""
+        places = Places(agreements=agreements, jurisdictions=self.jurisdictions, projection=self.network.projection)
+        return replace(self, agreements=agreements, eligibility=Eligibility(places))
 
     @property
     def bounds(self) -> tuple[LonLat, LonLat]:

@@ -31,12 +31,15 @@ def read_agreements(
     *,
     known_agencies: Collection[str] | None = None,
     keys: Mapping[str, bytes] | None = None,
+    beside: Agreements | None = None,
 ) -> Agreements:
     """All grants of these files; a folder stands for the .toml files in it. Raises BadMap.
 
     Agencies outside `known_agencies`, areas that are drawn nowhere and reciprocals that are not the way back are
     refused too; and with `keys` (public ones, by agency) every active agreement that both have not signed.
+    `beside`: what is loaded already, whose grants and areas these may name; it is not part of what is returned.
     """
+    beside = beside or Agreements()
     documents = [Document(path, "agreement", "area") for path in files_of(paths)]
     read = [
         (document, row, grant)
@@ -44,8 +47,8 @@ def read_agreements(
         for row, grant in enumerate(document.rows("agreement", Agreement))
     ]
     areas = [area for document in documents for area in document.rows("area", Drawn)]
-    drawn = {area.name for area in areas}
-    by_id = {grant.id: grant for _, _, grant in read}
+    drawn = {area.name for area in areas} | set(beside.areas)
+    by_id = {grant.id: grant for grant in (*beside.all, *(grant for _, _, grant in read))}
     for document, row, grant in read:
         if fault := _fault_of(grant, drawn, by_id, known_agencies):
             raise document.error(("agreement", row, *fault[0]), fault[1])
@@ -57,7 +60,7 @@ def read_agreements(
         if (
             keys is not None
             and grant.status == Stage.active
-            and (missing := missing_signoffs(grant, agreements.areas, keys))
+            and (missing := missing_signoffs(grant, {**beside.areas, **agreements.areas}, keys))
         ):
             said = f"{' and '.join(missing)} did not sign these terms; it stays a draft until then"
             raise document.error(("agreement", row, "signoffs"), said)

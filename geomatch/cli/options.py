@@ -10,10 +10,31 @@ import typer
 from geomatch.errors import BadInput
 
 if TYPE_CHECKING:
+    from geomatch.backup.recorded import Recorded
     from geomatch.quantities import LonLat
+    from geomatch.region import Region
 
 RegionFolder = Annotated[Path, typer.Argument(metavar="REGION", help="A region folder that `geomatch build` made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
+ShiftFile = Annotated[
+    Path, typer.Option("--shift", exists=True, dir_okay=False, help="A recorded shift, .ndjson or .ndjson.gz.")
+]
+ShiftFleet = Annotated[
+    Path | None,
+    typer.Option("--fleet", "-f", exists=True, dir_okay=False, help="Its units. Else: fleet.geojson beside the shift."),
+]
+
+
+def recorded_shift(region: Region, shift: Path, fleet: Path | None) -> Recorded:
+    """The stops of the shift, each with the fleet as it was. Raises BadInput."""
+    from geomatch.backup.recorded import replay
+    from geomatch.fleet.files import read_fleet
+    from geomatch.fleet.shift import read_shift
+
+    beside = shift.with_name("fleet.geojson")
+    if fleet is None and not beside.is_file():
+        raise BadInput(f"{shift.name} names units but does not describe them: name the fleet file with --fleet")
+    return replay(region, read_fleet(fleet or beside), read_shift(shift))
 
 
 def read_position(text: str) -> LonLat:

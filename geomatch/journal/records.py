@@ -1,0 +1,111 @@
+"""One line of the journal, its one encoding, and the chain that ties it to all lines before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from geomatch.quantities import UnixTime
+
+FORMAT = 1
+"""Of the payloads; a later geomatch reads earlier ones."""
+ROOT = bytes(32)
+"""What the first record follows."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What is to be written; its place in the chain is found when it is."""
+
+    kind: str
+    at: UnixTime
+    """By the clock of whoever wrote it, which may have been set back: `seq` tells the order, not this."""
+    event: int
+    """The number of this event, where something is told; else of the last event that was known."""
+    told: bool
+    """Something a matcher was told, which a later answer may rest on. Each has a number of its own."""
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One line. Its hash covers all but the payload, and the payload's hash: so a payload may be purged, no more."""
+
+    seq: int
+    """From 1, without a gap."""
+    version: int
+    kind: str
+    at: UnixTime
+    event: int
+    told: bool
+    payload: bytes | None
+    """Canonical JSON; None: purged."""
+    payload_hash: bytes
+    previous: bytes
+    hash: bytes
+
+    @property
+    def expected_hash(self) -> bytes:
+        head = [self.version, self.seq, self.kind, self.at, self.event, self.told, self.payload_hash.hex()]
+        return hashlib.sha256(self.previous + canonical(head)).digest()
+
+    @property
+    def day(self) -> int:
+        return day_of(self.at)
+
+
+def chained(drafts: Iterable[Draft], last: Record | None) -> Iterator[Record]:
+    """The drafts as the lines that follow `last`."""
+    seq, previous = (last.seq, last.hash) if last else (0, ROOT)
+    for draft in drafts:
+        seq += 1
+        open_end = Record(
+            seq=seq, version=FORMAT, kind=draft.kind, at=draft.at, event=draft.event, told=draft.told,
+            payload=draft.payload, payload_hash=hashlib.sha256(draft.payload).digest(), previous=previous, hash=b"",
+        )  # fmt: skip
+        previous = open_end.expected_hash
+        yield Record(
+            seq=seq, version=FORMAT, kind=draft.kind, at=draft.at, event=draft.event, told=draft.told,
+            payload=draft.payload, payload_hash=open_end.payload_hash, previous=open_end.previous, hash=previous,
+        )  # fmt: skip
+
+
+def canonical(value: object) -> bytes:
+    """The one JSON of plain values: sorted keys, no spaces, UTF-8, numbers as short as they can be read back exactly.
+
+    Raises ValueError on NaN and infinity.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def plain(kind: type[T], value: T) -> Any:
+    """A value of the model as dicts, lists and numbers. Not its form on the wire: that cuts times to milliseconds."""
+    return _adapter(kind).dump_python(value)  # type: ignore[arg-type]  # mypy holds a type[T] to be unhashable
+
+
+def encoded(kind: type[T], value: T) -> bytes:
+    return canonical(plain(kind, value))
+
+
+def decoded(kind: type[T], payload: bytes) -> T:
+    made: T = _adapter(kind).validate_python(json.loads(payload))  # type: ignore[arg-type]  # the same
+    return made
+
+
+def day_of(time: UnixTime) -> int:
+    """Days since 1970, in UTC."""
+    return int(time // 86_400)
+
+
+@cache
+def _adapter(kind: type[Any]) -> Any:
+    # Imported here: a matcher without a journal needs no pydantic. Kept, as making one takes milliseconds.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

@@ -229,14 +229,15 @@ def customize(
 @kernel
 def recustomize(
     parent, depth, up_first, up_depth, down_first, down_arc, down_tail, turn_up, turn_down, turn_loop,
-    up_ms, down_ms, loop_ms, dirty, row_up, row_down, above,
+    up_ms, down_ms, loop_ms, lowest, dirty, reached, row_up, row_down, above,
 ):  # fmt: skip
-    """The same after some turns changed, starting at the ranks marked in `dirty`; clears it. Returns how many it did.
+    """The same after some turns changed, at the ranks marked in `dirty`, of which `lowest` is the first; clears it.
 
-    A changed arc (r, w) can only change the arcs of r's upper neighbours up to w.
+    Marks in `reached` the ranks whose arcs have other times now. Returns how many ranks it weighed again. A changed arc
+    (r, w) can only change the arcs of r's upper neighbours up to w.
     """
     done = 0
-    for r in range(len(depth)):
+    for r in range(lowest, len(depth)):
         if not dirty[r]:
             continue
         dirty[r] = False
@@ -253,6 +254,7 @@ def recustomize(
                 down_ms[x] = row_down[d]
                 changed = x + 1
         if changed > up_first[r]:
+            reached[r] = True
             a = r
             while a >= 0:
                 above[depth[a]] = a

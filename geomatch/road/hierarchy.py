@@ -135,8 +135,8 @@ class Weights:
         dirty[np.searchsorted(h.up_first, arcs, side="right") - 1] = True
         up, down, loop = self.up_ms.copy(), self.down_ms.copy(), self.loop_ms.copy()
         kernels.recustomize(
-            h.parent, h.depth, h.up_first, h.up_depth, *h.down, *turn, up, down, loop, dirty,
-            *np.empty((3, h.height), np.int32),
+            h.parent, h.depth, h.up_first, h.up_depth, *h.down, *turn, up, down, loop,
+            0, dirty, np.zeros(len(dirty), np.bool_), *np.empty((3, h.height), np.int32),
         )  # fmt: skip
         return Weights(
             hierarchy=h, edge_ms=network.edge_ms[row], up_ms=up, down_ms=down, loop_ms=loop,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geomatch.quantities import NEVER_MS, DrivingMode, Floats, Ints, Longs
+from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Floats, Ints, Longs
 from geomatch.road import _label_kernels as kernels
+from geomatch.road import _live_kernels as live_kernels
 from geomatch.road.hierarchy import Hierarchy, Weights
 from geomatch.road.network import RoadNetwork
 from geomatch.road.travel_time import Places, Soonest, Targets
@@ -42,6 +43,10 @@ class Labels:
     def held(self) -> tuple[Ints, Ints, Ints, Longs]:
         """What a kernel needs to find a label, or to put one in."""
         return self._rows, self._row_of, self._rank_in, self._following
+
+    def forget(self, reached: Bools) -> Ints:
+        """Gives up every label that climbs over a rank whose arcs have other times now; returns the ranks it was of."""
+        return live_kernels.forget(reached, self._hierarchy.parent, self._row_of, self._rank_in)  # type: ignore[no-any-return]  # a kernel has no types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +135,16 @@ class HierarchyEngine:
         """Makes the labels of edges units stand on (-1 is passed over) before they are asked for: 5 us each."""
         self._mode(mode).warm(edges)
 
+    def weights(self, mode: DrivingMode) -> Weights | None:
+        """Of a mode that was asked for before; None: not yet weighed."""
+        known = self._modes.get(mode)
+        return None if known is None else known.weights
+
+    def forget(self, reached: Bools, mode: DrivingMode) -> Ints:
+        """After a mode's weights were changed in place: gives up the labels that climb over a rank whose arcs have
+        other times now, and returns the ranks that units stood on among them."""
+        return self._mode(mode).forget(reached)
+
 
 class _Mode:
     """One driving mode of one engine: its weights, its labels and the lock that guards them."""
@@ -150,6 +165,11 @@ class _Mode:
     def warm(self, edges: Ints) -> None:
         with self._lock:
             kernels.warm(edges[edges >= 0].ravel(), *self._from.climbing, *self._from.held)
+
+    def forget(self, reached: Bools) -> Ints:
+        with self._lock:
+            self._to.forget(reached)
+            return self._from.forget(reached)
 
     def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, most_ms: Ints | None) -> Soonest:
         count = len(delay_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from geomatch.quantities import DrivingMode, Floats, Ints
 from geomatch.road.hierarchy import Hierarchy
 from geomatch.road.labels import HierarchyEngine
+from geomatch.road.live_engine import EpochEngine
+from geomatch.road.live_times import LiveTimes
 from geomatch.road.network import RoadNetwork
 from geomatch.road.travel_time import ArcsByHead, Places, Soonest, Targets, TravelTimes
 
@@ -24,12 +27,28 @@ class Roads:
     def __init__(self, network: RoadNetwork, arcs: ArcsByHead, hierarchy: Hierarchy | None) -> None:
         self.network = network
         self.search = TravelTimes(network, arcs)
-        self.engine = None if hierarchy is None else HierarchyEngine.of(network, hierarchy)
+        self.engine: HierarchyEngine | EpochEngine | None = None
+        if hierarchy is not None:
+            self.engine = HierarchyEngine.of(network, hierarchy)
+        self.epoch = 0
+        """Of live roads: which of its changes these times are after. 0: as the map has them."""
+        self.live_times: LiveTimes | None = None
 
     @classmethod
     def of(cls, network: RoadNetwork) -> Roads:
         """Without a hierarchy: for a network that is used once."""
         return cls(network, ArcsByHead.of(network), None)
+
+    def after(self, search: TravelTimes, engine: EpochEngine | None, times: LiveTimes, epoch: int) -> Roads:
+        """The same roads with other times: `search` is on those of `times`, and `engine` on the same or none."""
+        later = copy.copy(self)
+        later.search, later.engine, later.epoch = search, engine, epoch
+        later.live_times = times
+        return later
+
+    def closed_edges(self, mode: DrivingMode) -> Ints:
+        """Edges and copies that cannot be entered now, though the map says they can."""
+        return np.zeros(0, np.int32) if self.live_times is None else self.live_times.closed_edges(mode.row)
 
     def targets(self, edges: Ints, fractions: Floats) -> Targets:
         """As TravelTimes.targets."""
@@ -51,12 +70,15 @@ class Roads:
             found = self.search.try_k_soonest(targets, places, delay_ms, k, mode, most_ms, patience=PATIENCE_EDGES)
             if found is not None:
                 return found
-        return self.engine.k_soonest(targets, places, delay_ms, k, mode, most_ms)
+        found = self.engine.k_soonest(targets, places, delay_ms, k, mode, most_ms)
+        # None: roads have just changed, and the hierarchy has not caught up with these times or has gone past them.
+        return found or self.search.k_soonest(targets, places, delay_ms, k, mode, most_ms)
 
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
-        if self.engine is not None:
-            return self.engine.matrix(stops, places, mode)
+        found = None if self.engine is None else self.engine.matrix(stops, places, mode)
+        if found is not None:
+            return found
         none = np.zeros(len(places.edge), np.int32)
         every = max(len(none), 1)
         rows = [self.search.k_soonest(targets, places, none, every, mode).evaluated_ms for targets in stops]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -85,14 +87,30 @@ def _first(keys: Ints, count: int) -> Ints:
     return first
 
 
+class ByMode(Protocol):
+    """One array for each driving mode, by its row: a whole array, or rows that are made when asked for."""
+
+    def __getitem__(self, row: int, /) -> Ints: ...
+
+
 class TravelTimes:
     """Searches on one network. Immutable and shared by all threads; each thread keeps scratch of its own (16 bytes an
     edge and 8 an arc)."""
 
     def __init__(self, network: RoadNetwork, arcs: ArcsByHead) -> None:
         self.network = network
-        self._arcs = arcs
+        self.arcs = arcs
+        self.edge_ms: ByMode = network.edge_ms
+        """By mode: (E,) the times in force, which a closure may have changed."""
+        self.before_ms: ByMode = arcs.ms
+        """By mode: (A,) the same of ArcsByHead.ms."""
         self._mine = threading.local()
+
+    def after(self, edge_ms: ByMode, before_ms: ByMode) -> TravelTimes:
+        """Searches on the same roads with other times; each thread's scratch is shared."""
+        later = copy.copy(self)
+        later.edge_ms, later.before_ms = edge_ms, before_ms
+        return later
 
     def targets(self, edges: Ints, fractions: Floats) -> Targets:
         """The stop's edges (originals; -1 is passed over) with their copies, in rising order."""
@@ -100,7 +118,7 @@ class TravelTimes:
             (int(state), float(fraction))
             for edge, fraction in zip(edges, fractions, strict=True)
             if edge >= 0
-            for state in (edge, *self._arcs.copies[self._arcs.copies_first[edge] : self._arcs.copies_first[edge + 1]])
+            for state in (edge, *self.arcs.copies[self.arcs.copies_first[edge] : self.arcs.copies_first[edge + 1]])
         ]
         found.sort()
         return Targets(
@@ -142,7 +160,7 @@ class TravelTimes:
         scratch = self._scratch(n)
         k = min(k, n)
         found, frontier, evaluated, least_delay = _kernels.ball(
-            self._arcs.first, self._arcs.edge_before, self._arcs.ms[mode.row], self.network.edge_ms[mode.row],
+            self.arcs.first, self.arcs.edge_before, self.before_ms[mode.row], self.edge_ms[mode.row],
             targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, most, k, patience,
             scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
             scratch.best_ms, scratch.best_side, scratch.in_top, scratch.top_ms, scratch.top_row,
@@ -184,7 +202,7 @@ class TravelTimes:
         """Milliseconds of the turn into each edge of a path (0 for the first) and of driving it, or its part."""
         m = mode.row
         turns = [0, *(self._turn_ms(a, b, m) for a, b in pairwise(edges))]
-        drives = [int(self.network.edge_ms[m, e]) for e in edges]
+        drives = [int(self.edge_ms[m][e]) for e in edges]
         gone = int(drives[0] * start + 0.5)
         if len(edges) == 1:
             return turns, [int(drives[0] * end + 0.5) - gone]

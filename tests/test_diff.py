@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import osmium
 import pytest
 import shapely
 from aid_world import EAST, NORTH, WEST, grant
@@ -16,7 +17,7 @@ from shapely import box
 from streets import Street, grid, streets
 from towns import NOW, fix, unit
 
-from geomatch import Region, UnitState
+from geomatch import Region, UnitState, build
 from geomatch.aid.agreements import Agreements
 from geomatch.aid.clauses import Drawn, Geography, Limits, Stage
 from geomatch.aid.jurisdictions import AreaRule, Jurisdictions, ServiceArea, ServiceKind
@@ -27,6 +28,7 @@ from geomatch.maps.diff import RegionDiff, diff
 from geomatch.maps.diff_agreements import AgreementChange
 from geomatch.maps.diff_areas import AreaChange
 from geomatch.maps.diff_roads import Pieces
+from geomatch.maps.diff_streets import Streets
 from geomatch.maps.diff_turns import TurnsDiff
 from geomatch.maps.diff_units import UnitChange
 from geomatch.maps.expand import expand
@@ -212,6 +214,39 @@ def test_random_edits_are_found_and_mirrored(tmp_path_factory, seed, faster, gon
     assert set(there.changed) == set(back.changed) == ({"speed"} if faster - gone else set())
     assert (there.turns.allowed, there.turns.u_turns_allowed) == (back.turns.forbidden, back.turns.u_turns_forbidden)
     assert (there.turns.forbidden, there.turns.u_turns_forbidden) == (back.turns.allowed, back.turns.u_turns_allowed)
+
+
+def test_edits_of_a_real_map_are_found_each_and_nothing_else(shared_data, opened, tmp_path):
+    """Ways deleted, given a limit nobody else has, or a new number, in the file; the rest is as it was."""
+    old = opened("portland")
+    ways = np.random.default_rng(3).permutation(np.unique(old.network.edge_way)).tolist()
+    gone, fast, renumbered = set(ways[:10]), set(ways[10:40]), set(ways[40:60])
+    edited_map = tmp_path / "portland.osm.pbf"
+    with osmium.SimpleWriter(str(edited_map)) as writer:
+        for thing in osmium.FileProcessor(str(shared_data / "portland" / "portland_small.osm.pbf")):
+            if not thing.is_way() or thing.id not in {*gone, *fast, *renumbered}:
+                writer.add(thing)
+            elif thing.id in fast:
+                writer.add(thing.replace(tags=dict(thing.tags) | {"maxspeed": "37 mph"}))
+            elif thing.id in renumbered:
+                writer.add(thing.replace(id=thing.id + 10**10))
+    new = build(edited_map, tmp_path / "new.region")
+    pieces = Streets.of(old.network, old.network.projection)
+
+    def of(chosen: set[int]) -> list[int]:
+        return [row for row, way in enumerate(pieces.way.tolist()) if way in chosen]
+
+    there, back = told(old, new).roads, told(new, old).roads
+    assert there.removed.pieces == back.added.pieces == len(of(gone))
+    assert there.removed.km == pytest.approx(pieces.length_m[of(gone)].sum() / 1000, abs=1e-3)
+    assert there.added.pieces == back.removed.pieces == 0
+    assert there.changed["speed"].pieces == back.changed["speed"].pieces == len(of(fast))
+    assert there.changed["speed"].km == pytest.approx(pieces.length_m[of(fast)].sum() / 1000, abs=1e-3)
+    assert there.renumbered == back.renumbered == len(of(renumbered))
+    # A limit more or less moves the median of its class, and with it what is assumed where none is posted.
+    assert set(there.changed) <= {"speed", "assumed_speed"}
+    assert (there.divided, there.joined) == (back.joined, back.divided)
+    assert there.divided == 0
 
 
 # Turns

@@ -64,6 +64,10 @@ def wait_for(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def got(address: str, path: str) -> dict:
+    return httpx.get(f"{address}{path}", timeout=PATIENCE_S).json()
+
+
 def spoil(folder: Path) -> None:
     with (folder / "roads" / "edge_ms.npy").open("r+b") as file:
         file.seek(200)
@@ -78,36 +82,40 @@ def test_regions_are_swapped_under_load_and_no_request_fails_and_no_unit_is_lost
     answered: dict[str, int] = {fast_hash: 0, slow_hash: 0}
     ended = threading.Event()
 
-    def ask(address: str) -> None:
-        with httpx.Client(base_url=address) as client:
-            while not ended.is_set():
-                answer = client.post("/v1/rankings", json={"stop": STOP, "k": 20})
-                if answer.status_code != 200:
-                    faults.append(answer.text)
-                    continue
-                ranking = answer.json()
-                # On one straight street the seconds tell which map an answer is of: all of it, or it is of two.
-                wrong = [
-                    c["unit"] for c in ranking["candidates"]
-                    if abs(c["eta"]["travel_s"] - c["distance_m"] * seconds[ranking["region"]]) > 0.1
-                ]  # fmt: skip
-                if wrong or len(ranking["candidates"]) != 20:
-                    faults.append(f"{ranking['region'][:6]}: {len(ranking['candidates'])} units, wrong {wrong}")
-                answered[ranking["region"]] += 1
+    def asking(address: str, work: Callable[[httpx.Client, int], None]) -> None:
+        count = 0
+        try:
+            with httpx.Client(base_url=address, timeout=PATIENCE_S) as client:
+                while not ended.is_set():
+                    count += 1
+                    work(client, count)
+        except httpx.HTTPError as fault:
+            faults.append(repr(fault))
 
-    def report(address: str) -> None:
-        with httpx.Client(base_url=address) as client:
-            count = 0
-            while not ended.is_set():
-                count += 1
-                told = {"unit": "u0", "time": format_time(NOW + count / 1000), "at": STOP["at"] | {"lon": at(0.0).lon}}
-                answer = client.post("/v1/fixes", json={"fixes": [told]})
-                if answer.status_code != 200 or answer.json()["applied"] != 1:
-                    faults.append(answer.text)
+    def ask(client: httpx.Client, _count: int) -> None:
+        answer = client.post("/v1/rankings", json={"stop": STOP, "k": 20})
+        if answer.status_code != 200:
+            faults.append(answer.text)
+            return
+        ranking = answer.json()
+        # On one straight street the seconds tell which map an answer is of: all of it, or it is of two.
+        wrong = [
+            c["unit"] for c in ranking["candidates"]
+            if abs(c["eta"]["travel_s"] - c["distance_m"] * seconds[ranking["region"]]) > 0.1
+        ]  # fmt: skip
+        if wrong or len(ranking["candidates"]) != 20:
+            faults.append(f"{ranking['region'][:6]}: {len(ranking['candidates'])} units, wrong {wrong}")
+        answered[ranking["region"]] += 1
+
+    def report(client: httpx.Client, count: int) -> None:
+        told = {"unit": "u0", "time": format_time(NOW + count / 1000), "at": STOP["at"] | {"lon": at(0.0).lon}}
+        answer = client.post("/v1/fixes", json={"fixes": [told]})
+        if answer.status_code != 200 or answer.json()["applied"] != 1:
+            faults.append(answer.text)
 
     watch = RegionWatch(matcher, live, every_s=0.02, tell=lambda _: None)
-    with served(matcher, watch) as address, httpx.Client(base_url=address) as client:
-        askers = [threading.Thread(target=work, args=(address,)) for work in (ask, ask, report)]
+    with served(matcher, watch) as address, httpx.Client(base_url=address, timeout=PATIENCE_S) as client:
+        askers = [threading.Thread(target=asking, args=(address, work)) for work in (ask, ask, report)]
         for asker in askers:
             asker.start()
         try:
@@ -138,18 +146,18 @@ def test_a_damaged_region_is_refused_and_told_and_the_old_one_answers(live, slow
         spoil(live.with_name("copy.region"))
         live.rename(live.with_name("aside.region"))
         live.with_name("copy.region").rename(live)
-        wait_for(lambda: httpx.get(f"{address}/readyz").json()["region_fault"] is not None)
-        ready = httpx.get(f"{address}/readyz").json()
+        wait_for(lambda: got(address, "/readyz")["region_fault"] is not None)
+        ready = got(address, "/readyz")
         assert (ready["status"], ready["region_hash"], ready["units"]) == ("ready", fast_hash, 20)
         assert "not those it was built with" in ready["region_fault"]
         assert str(live.parent) not in ready["region_fault"]
-        answer = httpx.post(f"{address}/v1/rankings", json={"stop": STOP}).json()
+        answer = httpx.post(f"{address}/v1/rankings", json={"stop": STOP}, timeout=PATIENCE_S).json()
         assert (answer["region"], len(answer["candidates"])) == (fast_hash, 5)
         (line,) = lines
         assert line.startswith("not activated")
         activate(slow, live)
-        wait_for(lambda: httpx.get(f"{address}/readyz").json()["region_hash"] == slow_hash)
-        assert httpx.get(f"{address}/readyz").json()["region_fault"] is None
+        wait_for(lambda: got(address, "/readyz")["region_fault"] is None)
+        assert got(address, "/readyz")["region_hash"] == slow_hash
     assert len(lines) == 2
 
 
@@ -250,10 +258,10 @@ def test_the_command_serves_what_another_command_activates(live, slow, tmp_path)
         assert put.status_code == 200
         done = subprocess.run([*command, "activate", str(slow), str(live)], check=False, capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, "")
-        wait_for(lambda: httpx.get(f"{address}/readyz").json()["region_hash"] == slow_hash)
-        assert httpx.get(f"{address}/readyz").json()["units"] == 20
+        wait_for(lambda: got(address, "/readyz")["region_hash"] == slow_hash)
+        assert got(address, "/readyz")["units"] == 20
         subprocess.run([*command, "rollback", str(live)], check=True, capture_output=True)
-        wait_for(lambda: httpx.get(f"{address}/readyz").json()["region_hash"] != slow_hash)
+        wait_for(lambda: got(address, "/readyz")["region_hash"] != slow_hash)
     finally:
         running.terminate()
         running.wait()

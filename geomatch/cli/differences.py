@@ -25,6 +25,7 @@ _ASPECTS: Mapping[str, str] = MappingProxyType(
     {
         "direction": "driven in other directions",
         "speed": "with another speed limit",
+        "assumed_speed": "with no speed limit on either map, whose assumed speed shifts",
         "road_class": "of another class",
         "access": "open to others",
         "built_as": "built otherwise",

@@ -32,6 +32,9 @@ class Aspect(StrEnum):
     direction = "direction"
     """Which ways ordinary traffic may drive."""
     speed = "speed"
+    """As posted in one of the maps at least."""
+    assumed_speed = "assumed_speed"
+    """Posted in neither: what a build assumes shifts a little with every posted speed around."""
     road_class = "road_class"
     access = "access"
     built_as = "built_as"
@@ -121,10 +124,16 @@ def _changes(old: Streets, new: Streets, pairs: Matched) -> dict[Aspect, list[_R
     open_old, open_new = old.open[o], _turned(new.open[n], pairs.flipped)
     kph_old, kph_new = old.speed_kph[o], _turned(new.speed_kph[n], pairs.flipped)
     both = open_old & open_new
+    # A private road has speeds too, though no direction of it is open to all.
+    both |= ~np.any(both, axis=1, keepdims=True) & (kph_old > 0.0) & (kph_new > 0.0)
     moved_m = np.where(pairs.whole, shapely.hausdorff_distance(old.line[o], new.line[n]), 0.0)
+    assumed = (old.flags[o] & new.flags[n] & int(EdgeFlag.assumed_speed)) != 0
+    noticed_kph = np.where(assumed, 0.0, NOTICED_KPH)[:, None]
+    faster = np.any(both & (np.abs(kph_old - kph_new) > noticed_kph), axis=1)
     found = {
         Aspect.direction: np.any(open_old != open_new, axis=1),
-        Aspect.speed: np.any(both & (np.abs(kph_old - kph_new) > NOTICED_KPH), axis=1),
+        Aspect.speed: faster & ~assumed,
+        Aspect.assumed_speed: faster & assumed,
         Aspect.road_class: (old.road_class[o] != new.road_class[n])
         | _differ(old.flags[o], new.flags[n], EdgeFlag.ramp),
         Aspect.access: _differ(old.flags[o], new.flags[n], _ACCESS),
@@ -177,6 +186,8 @@ class _Words:
         if aspect is Aspect.driving_time:
             return ("faster", "slower") if self.slower_ms[pair] > 0 else ("slower", "faster")
         o, n = int(self.pairs.old[pair]), int(self.pairs.new[pair])
+        if aspect is Aspect.assumed_speed:
+            return "", _by_percent(float(self.new.speed_kph[n].max() / self.old.speed_kph[o].max()))
         return _said(self.old, o, aspect), _said(self.new, n, aspect)
 
 
@@ -186,8 +197,10 @@ def _said(streets: Streets, row: int, aspect: Aspect) -> str:
         case Aspect.direction:
             return _direction(streets, row)
         case Aspect.speed:
-            kph = {float(speed) for speed in streets.speed_kph[row][streets.open[row]]}
-            return f"{' and '.join(f'{speed:.4g}' for speed in sorted(kph))} km/h"
+            there = streets.open[row] if streets.open[row].any() else streets.edge[row] >= 0
+            kph = {round(float(speed), 1) for speed in streets.speed_kph[row][there]}
+            assumed = " assumed" if flags & EdgeFlag.assumed_speed else ""
+            return f"{' and '.join(f'{speed:g}' for speed in sorted(kph))} km/h{assumed}"
         case Aspect.road_class:
             return kind_of_road(streets, row)
         case Aspect.access:
@@ -216,6 +229,11 @@ def _direction(streets: Streets, row: int) -> str:
     if x0 == x1 and y0 == y1:
         return "one way round"
     return f"one way {_POINTS[round(np.degrees(np.arctan2(x1 - x0, y1 - y0)) / 45) % 8]}"
+
+
+def _by_percent(ratio: float) -> str:
+    percent = round(100.0 * abs(ratio - 1.0))
+    return f"{'up' if ratio > 1.0 else 'down'} by {f'{percent} %' if percent else 'less than 1 %'}"
 
 
 def _how_far(metres: float) -> str:

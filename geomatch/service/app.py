@@ -34,6 +34,7 @@ from geomatch.service.feeds import Feeds
 from geomatch.service.feeds import router as feed_routes
 from geomatch.service.openapi import gives, takes
 from geomatch.service.settings import Settings
+from geomatch.service.stops import router as stop_routes
 from geomatch.service.wire import JsonAnswer, JsonBody
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def create_app(
     app.include_router(_units(matcher, clock, settings))
     app.include_router(_fleet(matcher, clock, settings))
     app.include_router(feed_routes(matcher, clock, settings, feeds))
+    app.include_router(stop_routes(matcher, clock, settings, lambda: None))
     app.include_router(_health(matcher, watch))
     # FastAPI's documented way to bring one's own; made when first asked for.
     app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose
@@ -90,7 +92,7 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
         "/v1/rankings",
         summary="Rank the units for a stop",
         openapi_extra=takes(RankingRequest),
-        responses=gives(Ranking, 413, 415, 422),
+        responses=gives(Ranking, 404, 413, 415, 422),
     )
     async def post_ranking(request: Request) -> Response:
         """The k soonest units that may go, by eta_s and then unit id. All others are counted by reason; they are
@@ -105,11 +107,12 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
     def answer(ask: RankingRequest) -> Response:
         now = clock() if ask.now is None else ask.now
         with_routes = Include.route in ask.include
+        stop = ask.stop or matcher.stops.get(ask.stop_id or "").stop
         if ask.units is None:
-            ranking = matcher.rank(ask.stop, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes)
+            ranking = matcher.rank(stop, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes)
         else:
             ranking = matcher.rank_units(
-                ask.stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
+                stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
             )
         if settings.notes:
             ranking = replace(ranking, notes=(*ranking.notes, *settings.notes))

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Le, MaxLen
 from pydantic import FailFast
 
+from geomatch.errors import BadInput
 from geomatch.model import STRICT, Fix, FixResult, Status, Stop, Unit, UnitState
 from geomatch.quantities import UnixTime, checked_time
 
@@ -35,11 +36,13 @@ class Include(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RankingRequest:
-    """Which units can be at this stop first, and may go?"""
+    """Which units can be at this stop first, and may go? Either `stop` or `stop_id`."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
-    stop: Stop
+    stop: Stop | None = None
+    stop_id: Annotated[str, MaxLen(254)] | None = None
+    """Of a stop that is open: as it is now."""
     k: Annotated[int, Ge(1), Le(MAX_K)] = 5
     """At most this many candidates."""
     units: Annotated[tuple[UnitState, ...] | None, MaxLen(MAX_UNITS), FailFast()] = None
@@ -51,6 +54,8 @@ class RankingRequest:
     """The moment to rank at, for replays and tests. null: the service's clock."""
 
     def __post_init__(self) -> None:
+        if (self.stop is None) == (self.stop_id is None):
+            raise BadInput("name either a stop, with its place, or the stop_id of one that is open")
         if self.now is not None:
             checked_time(self.now, "now")
 

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
+from geomatch.backup.assignments import Assignment, OpenStop
+from geomatch.backup.overrides import Overrides
 from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
 from geomatch.service.bodies import (
@@ -25,9 +27,20 @@ from geomatch.service.bodies import (
     UnitList,
 )
 from geomatch.service.feed_bodies import FeedList, FeedResults, StreamSummary
+from geomatch.service.stop_bodies import (
+    AssignmentRefused,
+    AssignmentRequest,
+    AssignmentStep,
+    StopChange,
+    StopList,
+    StopOpening,
+    StopReport,
+)
 from geomatch.service.wire import adapter
 
 TYPES = (
+    Assignment, AssignmentRefused, AssignmentRequest, AssignmentStep, OpenStop, Overrides, StopChange, StopList,
+    StopOpening, StopReport,
     Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
     FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop,
     StreamSummary, Unit, UnitList, UnitState,
@@ -50,13 +63,14 @@ on their `type`. Nothing of a refused request is applied, and no error repeats t
 TAGS = [
     {"name": "rankings", "description": "Who can be there first, and may go."},
     {"name": "units", "description": "The fleet that the service holds."},
+    {"name": "stops", "description": "Stops that stay open, and who is assigned to them."},
     {"name": "feeds", "description": "Positions and statuses as devices and other systems write them."},
     {"name": "service", "description": "Is it up, and on which map?"},
 ]
 
 MEANING = {
-    404: "No unit of this id is registered.",
-    409: "Older than what is known of this source: `resync_required`. Send a whole, newer snapshot.",
+    404: "No unit, open stop or assignment of this id is known.",
+    409: "What is known has moved on: `resync_required`, send a whole snapshot; `illegal_step`, no step from here.",
     413: "The body is longer than the service takes.",
     415: "The body does not call itself what is read here: JSON, or for a feed whatever it is.",
     422: "The request cannot be what it claims to be, is outside the loaded map, or names an agency that is on no map.",
@@ -71,6 +85,7 @@ STATE = {"unit": UNIT, "fix": FIX, "status": STATUS}
 EXAMPLES: Mapping[type, Mapping[str, Any]] = {
     RankingRequest: {
         "fleet the service holds": {"stop": STOP, "k": 5, "include": ["route", "excluded"]},
+        "a stop that is open": {"stop_id": "T-1041", "k": 5},
         "units in the request": {"stop": STOP, "k": 3, "units": [STATE], "now": "2026-03-07T22:15:05Z"},
     },
     ExplanationRequest: {"one unit": {"stop": STOP, "unit": "u1"}},
@@ -80,6 +95,14 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
     FleetChange: {
         "one fix, one unit gone": {"source": "cad.hoboken.nj", "source_seq": 8, "removed": ["u2"], "fixes": [FIX]}
     },
+    StopOpening: {"lone officer": {"stop": STOP | {"units_on_scene": ["u7"]}, "position": "radio 2"}},
+    StopChange: {
+        "phase": {"phase": "custody"},
+        "the officer is well": {"officer_heard": True},
+        "no further help needed": {"code_4": True},
+    },
+    AssignmentRequest: {"not the first": {"stop_id": "T-1041", "unit": "u1", "version": 7, "reason": "own_beat"}},
+    AssignmentStep: {"it is there": {"state": "on_scene"}},
     Unit: {"K-9 car": UNIT},
     Status: {"on patrol": STATUS},
 }
@@ -100,7 +123,9 @@ def takes_raw(*lines: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def gives(kind: type | None, *problems: int, status: int = 200) -> dict[int | str, dict[str, Any]]:
+def gives(
+    kind: type | None, *problems: int, status: int = 200, media: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route that answers with a `kind`, or with one of these problems."""
     answers: dict[int | str, dict[str, Any]] = {
         code: {
@@ -111,7 +136,7 @@ def gives(kind: type | None, *problems: int, status: int = 200) -> dict[int | st
     }
     if kind is not None:
         description = (kind.__doc__ or kind.__name__).strip()
-        answers[status] = {"description": description, "content": {"application/json": {"schema": _reference(kind)}}}
+        answers[status] = {"description": description, "content": {media: {"schema": _reference(kind)}}}
     return answers
 
 

@@ -92,7 +92,7 @@ def install(app: FastAPI) -> None:
 def _on_known(_request: Request, fault: Exception) -> Response:
     kind = kind_of(fault)
     detail = str(fault) if kind is not UNFORESEEN else "the service failed; it is not the request's fault"
-    return _answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None)
+    return answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None)
 
 
 def _on_invalid(_request: Request, fault: Exception) -> Response:
@@ -100,28 +100,37 @@ def _on_invalid(_request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RequestValidationError)  # noqa: S101 - for the type checker: registered for it alone
     listed = fault.errors()
     invalid = InvalidBody(listed, len(listed))
-    return _answer(KINDS[InvalidBody], str(invalid), faults=invalid.errors)
+    return answer(KINDS[InvalidBody], str(invalid), faults=invalid.errors)
 
 
 def _on_http(_request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)  # noqa: S101 - as above
     code = {404: "no_such_path", 405: "method_not_allowed"}.get(fault.status_code, f"http_{fault.status_code}")
     kind = Kind(fault.status_code, code, str(fault.detail))
-    return _answer(kind, f"{fault.detail}: see /openapi.json for what can be asked", headers=fault.headers)
+    return answer(kind, f"{fault.detail}: see /openapi.json for what can be asked", headers=fault.headers)
 
 
 def _on_unforeseen(_request: Request, _fault: Exception) -> Response:
-    return _answer(UNFORESEEN, "the service failed; it is not the request's fault, and its log says more")
+    return answer(UNFORESEEN, "the service failed; it is not the request's fault, and its log says more")
 
 
-def _answer(
-    kind: Kind, detail: str, *, faults: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
+def answer(
+    kind: Kind,
+    detail: str,
+    *,
+    faults: list[FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+    parts: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Response:
+    """The problem as a response; `parts` are extension members, in JSON already."""
     body = Problem(
         type=f"urn:geomatch:problem:{kind.code}", title=kind.title, status=kind.status, detail=detail, errors=faults
     )
     told = {name: value for name, value in asdict(body).items() if value is not None}
-    return Response(to_json(told), kind.status, headers, "application/problem+json")
+    raw = to_json(told)
+    for name, part in parts.items():
+        raw = raw[:-1] + b"," + to_json(name) + b":" + part + b"}"
+    return Response(raw, kind.status, headers, "application/problem+json")
 
 
 def _field_error(fault: Mapping[str, Any]) -> FieldError:

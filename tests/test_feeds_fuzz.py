@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_feeds_cot import ALERT, POSITION
 from test_feeds_eido import CIRCLE, EIDO
+from test_feeds_fixes import OWN
 from test_feeds_geojson import feature
 from test_feeds_mapped import FILE, RECORD
 from test_feeds_nmea import rmc
@@ -24,6 +25,7 @@ from geomatch.feeds.parsed import MOST_FAULTS, Context, Parsed
 CONTEXT = Context(received=1_772_921_700.0, unit="u1")
 PARSERS = {name: parser_of(name, mapping_of(tomllib.loads(FILE))) for name in Format}
 SAMPLES = {
+    Format.fixes: json.dumps({"fixes": [OWN]}).encode(),
     Format.nmea: rmc(), Format.taip: GOLDEN, Format.cot: (POSITION + ALERT).encode(),
     Format.owntracks: json.dumps([LOCATION]).encode(), Format.eido: json.dumps(EIDO).encode(),
     Format.geojson: json.dumps(feature(availability="available")).encode(),

@@ -49,7 +49,7 @@ def _fix(told: Any, context: Context) -> Iterator[Heard]:
     at = told.get("at")
     if not isinstance(at, dict) or at.keys() != {"lon", "lat"}:
         raise malformed('at must be {"lon": ..., "lat": ...}')
-    if "time" not in told:
+    if told.get("time") is None:
         raise malformed("has no time, when the position was measured")
     unit = told.get("unit")
     yield Fix(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from geomatch.aid.quotas import Quotas, QuotaView
+from geomatch.aid.quotas import Lent, Quotas, QuotaView
 from geomatch.backup import assigning, compare, explain, ranking, routes
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop, StopsView
 from geomatch.backup.eta import EtaPriors
@@ -16,6 +16,7 @@ from geomatch.errors import UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
+from geomatch.fleet.memory import FleetMemory
 from geomatch.fleet.view import FleetView
 from geomatch.model import (
     Availability,
@@ -57,19 +58,39 @@ class Snapshot:
     """Whom open stops have. None: of no concern, as where the units came with the request."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """All that a matcher was told, as values: what is kept over a restart. Whatever else it comes to hold, belongs
+    in here."""
+
+    fleet: FleetMemory = field(default_factory=FleetMemory)
+    lent: tuple[Lent, ...] = ()
+    stops: tuple[OpenStop, ...] = ()
+    stops_version: int = 0
+
+
 class Matcher:
     """Ranks backup units in one region. Any number of threads may ask while others tell it of units.
 
     A question is answered on the snapshot it begins with, from its first look to its last.
     """
 
-    def __init__(self, region: Region, *, limits: FleetLimits | None = None, priors: EtaPriors | None = None) -> None:
+    def __init__(
+        self,
+        region: Region,
+        *,
+        limits: FleetLimits | None = None,
+        priors: EtaPriors | None = None,
+        memory: Memory | None = None,
+    ) -> None:
+        """Knows what `memory` says; None: nothing yet."""
+        memory = memory or Memory()
         self.limits = limits or FleetLimits()
         self.priors = priors or EtaPriors()
-        self.quotas = Quotas()
-        self.stops = OpenStops(self.quotas)
+        self.quotas = Quotas(memory.lent)
+        self.stops = OpenStops(self.quotas, memory.stops, version=memory.stops_version)
         """Whoever they have is no candidate elsewhere. They are opened and assigned to through the matcher."""
-        self._held = _Held(region, Fleet(region.snapper, self.limits))
+        self._held = _Held(region, Fleet.remembering(region.snapper, memory.fleet, self.limits))
         self._telling = Lock()
         """Held by whoever tells of units or swaps the region, so that nothing told is left on the old map."""
 
@@ -86,6 +107,15 @@ class Matcher:
     def epoch(self) -> int:
         """Counts the changes of live roads; 0: none yet."""
         return 0
+
+    def memory(self) -> Memory:
+        """What it knows now; whoever tells it something waits. About 10 ms at 10,000 units."""
+        with self._telling, self.stops.deciding:
+            stops, lent = self.stops.view(), self.quotas.view().lent
+            return Memory(
+                fleet=self.fleet.memory(), lent=tuple(lent[key] for key in sorted(lent)),
+                stops=tuple(stops.stops.values()), stops_version=stops.version,
+            )  # fmt: skip
 
     def activate(self, region: Region) -> None:
         """Swaps the region while questions are being answered: every unit moves to the new map, no question waits.
@@ -177,13 +207,13 @@ class Matcher:
         now: UnixTime,
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
+        on: Snapshot | None = None,
     ) -> Ranking:
         """The same of the units in the request, with no state at all: the same answer as a fleet that holds them."""
-        region = self.region
-        _check_agencies(region, [state.unit for state in states])
-        view = Fleet.of(region.snapper, states, self.limits).view()
-        on = Snapshot(region=region, view=view, quotas=self.quotas.view())
-        return self._rank(on, stop, k, now, exclude_units, with_routes=with_routes)
+        on = on or self.snapshot()
+        _check_agencies(on.region, [state.unit for state in states])
+        view = Fleet.of(on.region.snapper, states, self.limits).view()
+        return self._rank(replace(on, view=view, stops=None), stop, k, now, exclude_units, with_routes=with_routes)
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""

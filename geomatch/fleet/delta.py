@@ -27,9 +27,15 @@ class FleetDelta:
 class Sources:
     """The last number taken from each source, and which units it brought. Changed only by the fleet's one writer."""
 
-    def __init__(self) -> None:
-        self._last_seq: dict[str, int] = {}
-        self._owner: dict[str, str] = {}
+    def __init__(self, last_seq: Mapping[str, int] | None = None, owner: Mapping[str, str] | None = None) -> None:
+        self._last_seq = dict(last_seq or {})
+        self._owner = dict(owner or {})
+
+    def last_seqs(self) -> dict[str, int]:
+        return dict(self._last_seq)
+
+    def owners(self) -> dict[str, str]:
+        return dict(self._owner)
 
     def check_snapshot(self, source: str, seq: int) -> None:
         """Raises ResyncRequired when it is older than what was taken. The same number again is harmless."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
@@ -11,6 +12,7 @@ from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta, Sources
 from geomatch.fleet.judge import judge
 from geomatch.fleet.limits import FleetLimits
+from geomatch.fleet.memory import FleetMemory
 from geomatch.fleet.positions import LivePositions
 from geomatch.fleet.roster import Roster, slot_of
 from geomatch.fleet.rows import Rows
@@ -53,6 +55,20 @@ class Fleet:
             statuses={state.unit.id: state.status for state in states},
             fixes=[state.fix for state in states if state.fix is not None],
         )
+        return fleet
+
+    @classmethod
+    def remembering(cls, snapper: Snapper, memory: FleetMemory, limits: FleetLimits | None = None) -> Fleet:
+        """A fleet that knows what another one did: every unit stands where it stood."""
+        fleet = cls(snapper, limits)
+        fleet._take(
+            units=[state.unit for state in memory.states],
+            statuses={state.unit.id: state.status for state in memory.states},
+            fixes=[state.fix for state in memory.states if state.fix is not None],
+        )
+        for unit_id, time in memory.left_map.items():
+            fleet._rows.leave_map(fleet._roster.slots[unit_id], time)
+        fleet._sources = Sources(memory.last_seq, memory.owner)
         return fleet
 
     def register(self, units: Sequence[Unit]) -> None:
@@ -155,6 +171,19 @@ class Fleet:
             UnitState(unit=unit, fix=fix, status=status)
             for unit, fix, status in zip(units, fixes, statuses, strict=True)
         ]
+
+    def memory(self) -> FleetMemory:
+        """Waits for a writer. About 10 ms at 10,000 units."""
+        with self._writing:
+            left_map = {
+                unit.id: time
+                for unit, time in zip(self._roster.units, self._rows.outside_time, strict=True)
+                if time > -math.inf
+            }
+            return FleetMemory(
+                states=tuple(self.states()), left_map=left_map, last_seq=self._sources.last_seqs(),
+                owner=self._sources.owners(),
+            )  # fmt: skip
 
     def moved_to(self, snapper: Snapper) -> Fleet:
         """The same units, fixes, statuses and sources on another map. Nothing may be written to this one meanwhile."""

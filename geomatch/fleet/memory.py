@@ -1,0 +1,20 @@
+"""All that a fleet knows, as values: what is kept of it over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from geomatch.model import UnitState
+from geomatch.quantities import UnixTime
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetMemory:
+    states: tuple[UnitState, ...] = ()
+    left_map: Mapping[str, UnixTime] = field(default_factory=dict)
+    """Unit id -> its newest fix that lay outside the map."""
+    last_seq: Mapping[str, int] = field(default_factory=dict)
+    """By source."""
+    owner: Mapping[str, str] = field(default_factory=dict)
+    """Unit id -> the source that brought it."""

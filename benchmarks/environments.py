@@ -18,7 +18,7 @@ def this(folder: Path) -> str:
 
 
 def newer(folder: Path) -> str:
-    """Python 3.12 or later with the packages of NEWER, kept in `folder`. Raises FileNotFoundError when there is none."""
+    """Python 3.12 or later with the packages of NEWER, kept in `folder`. Raises FileNotFoundError: none there."""
     python = folder / "newer/bin/python"
     if not (folder / "newer/done").is_file():
         subprocess.run([_interpreter(), "-m", "venv", "--clear", folder / "newer"], check=True)

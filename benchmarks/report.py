@@ -29,6 +29,7 @@ def write_report(folder: Path, name: str) -> Path:
     parts = [
         _heading(facts),
         _latency(rows),
+        _figures(rows),
         _other(rows, "again", "A stop that was just ranked, asked again"),
         _other(rows, "all times", "Every unit's time to one stop"),
         _misses(rows),
@@ -59,6 +60,43 @@ def _latency(rows: list[Row]) -> str:
         if any(cell and "p50_us" in cell for cell in cells):
             lines.append(_line([library, *(_time(cell) for cell in cells), _answers(own)]))
     return "\n".join(["### The k soonest units of a new stop", "", *lines])
+
+
+def _figures(rows: list[Row]) -> str:
+    """The yardstick's median divided by geomatch's, and geomatch's beside the fastest exact rival, over all cells."""
+    lines = [
+        _line(["", "cells", "times as fast as scipy's dijkstra: worst cell", "middle cell",
+               "as the fastest other exact library: worst cell", "p99 over median: worst cell"]),
+        _line(["---", *["---:"] * 5]),
+    ]  # fmt: skip
+    for operation in dict.fromkeys(row["operation"] for row in rows):
+        cells = _measured_cells(rows, operation)
+        for library in dict.fromkeys(row["library"] for row in rows if row["library"].startswith("geomatch")):
+            ours = {cell: inside[library] for cell, inside in cells.items() if library in inside}
+            by_scipy = sorted(cells[cell][YARDSTICK] / us for cell, us in ours.items() if YARDSTICK in cells[cell])
+            by_best = [
+                min(rivals) / us
+                for cell, us in ours.items()
+                if (rivals := [other for name, other in cells[cell].items() if not name.startswith("geomatch")])
+            ]
+            spread = [
+                row["p99_us"] / row["p50_us"]
+                for row in rows
+                if (row["operation"], row["library"]) == (operation, library) and "p50_us" in row
+            ]
+            if by_scipy:
+                figures = (by_scipy[0], by_scipy[len(by_scipy) // 2], min(by_best), max(spread))
+                lines.append(_line([f"{library}, {operation}", len(by_scipy), *(f"{n:.3g}" for n in figures)]))
+    return "\n".join(["### In figures, over every cell measured", "", *lines]) if len(lines) > 2 else ""
+
+
+def _measured_cells(rows: list[Row], operation: str) -> dict[str, dict[str, float]]:
+    """{cell: {library: median}} of exact answers."""
+    out: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["operation"] == operation and "p50_us" in row and row["exact"]:
+            out.setdefault(_cell(row), {})[row["library"]] = row["p50_us"]
+    return out
 
 
 def _other(rows: list[Row], operation: str, title: str) -> str:
@@ -95,18 +133,13 @@ def _misses(rows: list[Row]) -> str:
 def _losses(rows: list[Row]) -> str:
     """Every cell in which an exact rival's median is below geomatch's."""
     lines = []
-    measured = [row for row in rows if "p50_us" in row and row["exact"]]
-    for operation in dict.fromkeys(row["operation"] for row in measured):
-        cells = {}
-        for row in measured:
-            if row["operation"] == operation:
-                cells.setdefault(_cell(row), []).append(row)
-        for cell, inside in cells.items():
-            ours = [row for row in inside if row["library"] == "geomatch kernel"]
+    for operation in dict.fromkeys(row["operation"] for row in rows):
+        for cell, inside in _measured_cells(rows, operation).items():
+            ours = inside.get("geomatch kernel", 0.0)
             beaten_by = [
-                f"{row['library']} ({_us(row['p50_us'])} against {_us(ours[0]['p50_us'])})"
-                for row in inside
-                if ours and not row["library"].startswith("geomatch") and row["p50_us"] < ours[0]["p50_us"]
+                f"{library} ({_us(us)} against {_us(ours)})"
+                for library, us in inside.items()
+                if not library.startswith("geomatch") and us < ours
             ]
             if beaten_by:
                 lines.append(f"- {operation}, {cell}: {'; '.join(beaten_by)}")
@@ -127,28 +160,68 @@ def _absent(rows: list[Row]) -> str:
 
 
 def _plots(rows: list[Row], folder: Path, name: str) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     plots = (
         ("units", "units", "eligible_percent", 100, "units, all of which may go; k = 5"),
         ("eligible", "eligible_percent", "units", 10_000, "share of 10,000 units that may go, %; k = 5"),
     )
     for suffix, along, fixed, value, label in plots:
-        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-        for library, own in _by_library(rows, "k soonest").items():
-            here = [r for r in own if r[fixed] == value and r["k"] == 5 and r["layout"] == "uniform" and "p50_us" in r]
-            points = sorted((row[along], row["p50_us"]) for row in here)
-            if library in PLOTTED and points:
-                style = {"linewidth": 2.5} if library.startswith("geomatch") else {"linewidth": 1, "linestyle": "--"}
-                axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=library, **style)
-        axes.set(xscale="log", yscale="log", xlabel=label, ylabel="median of a new stop, microseconds")
-        axes.grid(alpha=0.3)
-        figure.legend(loc="outside right upper", fontsize=7)
-        figure.savefig(folder / f"{name}-{suffix}.png", dpi=90)
-        plt.close(figure)
+        chosen = [
+            row for row in rows if row[fixed] == value and row["k"] == 5 and row["layout"] == "uniform"
+        ]  # fmt: skip
+        _plot(_by_library(chosen, "k soonest"), along, label, folder / f"{name}-{suffix}.png")
+
+
+def _plot(libraries: dict[str, list[Row]], along: str, label: str, out: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for library, own in libraries.items():
+        points = sorted((row[along], row["p50_us"]) for row in own if "p50_us" in row)
+        if library in PLOTTED and points:
+            style = {"linewidth": 2.5} if library.startswith("geomatch") else {"linewidth": 1, "linestyle": "--"}
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=library, **style)
+    axes.set(xscale="log", yscale="log", xlabel=label, ylabel="median of a new stop, microseconds")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=7)
+    figure.savefig(out, dpi=90)
+    plt.close(figure)
+
+
+def scale_report(folder: Path) -> Path:
+    """scale.md and its plot, from scale.json."""
+    results = json.loads((folder / "scale.json").read_text())
+    heads = ["states", "copies of the map", "region written, s", "on disk, MiB", "opened, s", "opened, MiB",
+             "with 1,000 units ranked, MiB", "tree height"]  # fmt: skip
+    lines = [_line(heads), _line(["---:"] * len(heads))]
+    columns = ("tiles", "build_s", "region_mib", "open_s", "open_mib", "ranking_mib", "height")
+    lines += [_line([f"{size['states']:,}", *(size[column] for column in columns)]) for size in results["sizes"]]
+    states = [size["states"] for size in results["sizes"]]
+    for units, percent, k in ((1_000, 100, 5), (10_000, 1, 20)):
+        heads = [f"{count:,} states" for count in states]
+        lines += ["", f"{units:,} units, {percent} % may go, k = {k}:", "", _line(["", *heads])]
+        lines.append(_line(["---", *["---:"] * len(states)]))
+        for library, own in _by_library(results["rows"], "k soonest").items():
+            found = {row["states"]: row for row in own if (row["units"], row["eligible_percent"]) == (units, percent)}
+            lines.append(_line([library, *(_time(found.get(count)) for count in states)]))
+    out = folder / "scale.md"
+    heading = f"<!-- generated by benchmarks/scale.py: do not edit -->\n{results['machine']}. {GROWTH}"
+    out.write_text("\n".join([heading, "", *lines]) + "\n", encoding="utf-8")
+    _plot(
+        _by_library([row for row in results["rows"] if row["units"] == 1_000], "k soonest"), "states",
+        "states of the network (synthetic beyond the first); 1,000 units, k = 5", folder / "scale-latency.png",
+    )  # fmt: skip
+    return out
+
+
+GROWTH = (
+    "Beyond one copy the map is synthetic. Memory grows with the states, since everything stored is so many bytes a"
+    " state or an arc. A label has a number for each ancestor in the tree, so a merge grows with the tree's height,"
+    " about as the square root of the states; a ball search grows with the states between two units, since there are as"
+    " many units on every size; dijkstra grows with the states."
+)
 
 
 def _by_library(rows: Iterable[Row], operation: str) -> dict[str, list[Row]]:

@@ -102,16 +102,13 @@ def main() -> None:
     workload(MAPS[chosen.map], folder, stops=chosen.stops, seed=chosen.seed)
     if chosen.fresh:
         shutil.rmtree(folder / "parts", ignore_errors=True)
-    (folder / "parts").mkdir(exist_ok=True)
+    only = tuple(name.lower() for name in chosen.only) or ("",)
     rows = []
     for operation, libraries in OPERATIONS.items():
         for library, rival in libraries.items():
             cells = _cells(operation, rival, ALL_CELLS if not chosen.quick else QUICK_CELLS)
-            part = folder / "parts" / f"{operation}-{library}.jsonl".replace(" ", "_").replace(",", "")
-            absent = None
-            if not chosen.only or library.lower().startswith(tuple(name.lower() for name in chosen.only)):
-                absent = _run(rival, cells, part, again=operation == "again", chosen=chosen, folder=folder)
-            rows += _judged(folder, operation, library, rival, cells, part, absent)
+            job = Job(folder, operation, library, rival, cells, chosen.budget, chosen.limit)
+            rows += job.judged(run(job) if library.lower().startswith(only) else "not run")
     RESULTS.mkdir(exist_ok=True)
     facts = json.loads((folder / "workload.json").read_text()) | {"machine": machine(), "quick": chosen.quick}
     name = "quick" if chosen.quick else "table"
@@ -153,62 +150,77 @@ def _cells(operation: str, rival: Rival, cells: Iterable[Cell]) -> list[Cell]:
     return [Cell(cell.layout, cell.units, 100, cell.units) for cell in plain if cell.units <= 1_000]
 
 
-def _run(
-    rival: Rival, cells: list[Cell], part: Path, *, again: bool, chosen: argparse.Namespace, folder: Path
-) -> str | None:
+@dataclass(frozen=True)
+class Job:
+    """One rival in one operation on one workload."""
+
+    folder: Path
+    operation: str
+    library: str
+    rival: Rival
+    cells: list[Cell]
+    budget_s: float
+    limit_s: float
+
+    @property
+    def part(self) -> Path:
+        """What it has answered so far, a line a cell."""
+        name = f"{self.operation}-{self.library}".replace(" ", "_").replace(",", "")
+        return self.folder / "parts" / f"{name}.jsonl"
+
+    def judged(self, absent: str | None) -> list[dict[str, object]]:
+        """A row a cell; where there is no answer, with the reason."""
+        done = {}
+        if self.part.is_file():
+            done = {line["cell"]: line for line in map(json.loads, self.part.read_text().splitlines())}
+        rows = []
+        for cell in self.cells:
+            row = {"operation": self.operation, "library": self.library, "times": self.rival.times, **asdict(cell)}
+            line = done.get(cell.name)
+            if line is None or "fault" in line:
+                rows.append(row | {"absent": line["fault"] if line else absent or "not run"})
+                continue
+            verdict = judge(self.folder, cell, line["answers"])
+            if self.rival.times == "same" and not verdict["exact"]:
+                right = f"{verdict['same_answers']} of {verdict['stops']} right"
+                sys.stderr.write(f"WRONG: {self.library} in {cell.name}: {right}\n")
+            us = np.array(line["wall_us"])
+            rows.append(row | {
+                "p50_us": round(float(np.median(us)), 1), "p99_us": round(float(np.quantile(us, 0.99)), 1),
+                "cpu_p50_us": line["cpu_p50_us"], "prepare_s": line["prepare_s"], "peak_mib": line["peak_mib"],
+                **verdict,
+            })  # fmt: skip
+        return rows
+
+
+def run(job: Job) -> str | None:
     """Why the rival is absent, or None. A rival that takes too long is ended with all it started."""
     try:
-        python = rival.python(KEPT)
+        python = job.rival.python(KEPT)
     except (OSError, subprocess.CalledProcessError) as fault:
         return str(fault)
-    job = folder / "job.json"
-    job.write_text(json.dumps({
-        "rival": rival.call, "folder": str(folder), "part": str(part), "again": again, "budget_s": chosen.budget,
-        "cells": [asdict(cell) for cell in cells],
+    job.part.parent.mkdir(exist_ok=True)
+    asked = job.part.with_suffix(".json")
+    asked.write_text(json.dumps({
+        "rival": job.rival.call, "folder": str(job.folder), "part": str(job.part), "budget_s": job.budget_s,
+        "again": job.operation == "again", "cells": [asdict(cell) for cell in job.cells],
     }))  # fmt: skip
-    sys.stderr.write(f"{part.stem}: {len(cells)} cells\n")
+    sys.stderr.write(f"{job.part.stem}: {len(job.cells)} cells\n")
     alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
-    child = subprocess.Popen(
-        [python, "-W", "ignore", str(Path(__file__).parent / "child.py"), str(job)], env=os.environ | alone,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(part.with_suffix(".log")).open("w"),
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        code = child.wait(timeout=chosen.limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGTERM)
-        child.wait()
-        return f"stopped after {chosen.limit:.0f} s"
-    if code == 0:
-        return None
-    log = part.with_suffix(".log").read_text().strip().splitlines() or ["no word"]
-    return f"exit code {code}: {log[-1][:200]}"
-
-
-def _judged(
-    folder: Path, operation: str, library: str, rival: Rival, cells: list[Cell], part: Path, absent: str | None
-) -> list[dict[str, object]]:
-    done = {}
-    if part.is_file():
-        done = {line["cell"]: line for line in map(json.loads, part.read_text().splitlines())}
-    rows = []
-    for cell in cells:
-        row = {"operation": operation, "library": library, "times": rival.times, **asdict(cell)}
-        line = done.get(cell.name)
-        if line is None or "fault" in line:
-            rows.append(row | {"absent": line["fault"] if line else absent or "not run"})
-            continue
-        verdict = judge(folder, cell, line["answers"])
-        if rival.times == "same" and not verdict["exact"]:
-            sys.stderr.write(
-                f"WRONG: {library} in {cell.name}: {verdict['same_answers']} of {verdict['stops']} right\n"
-            )
-        us = np.array(line["wall_us"])
-        rows.append(row | {
-            "p50_us": round(float(np.median(us)), 1), "p99_us": round(float(np.quantile(us, 0.99)), 1),
-            "cpu_p50_us": line["cpu_p50_us"], "prepare_s": line["prepare_s"], "peak_mib": line["peak_mib"], **verdict,
-        })  # fmt: skip
-    return rows
+    log = job.part.with_suffix(".log")
+    with log.open("w") as out:
+        child = subprocess.Popen(
+            [python, "-W", "ignore", str(Path(__file__).parent / "child.py"), str(asked)], env=os.environ | alone,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = child.wait(timeout=job.limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait()
+            return f"stopped after {job.limit_s:.0f} s"
+    said = log.read_text().strip().splitlines() or ["no word"]
+    return f"exit code {code}: {said[-1][:200]}" if code else None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """geomatch: the kernel alone, the public call with every field read, and HTTP.
 
 "kernel" is the search that a region ranks with; "ball search" and "hierarchy" are its two engines by name. They get
-stops that are on the road already and units that are screened already; the call and HTTP do everything.
+stops that are on the road already, and units that are screened and labelled already; the call and HTTP do everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from workloads import NOW, asked, fixes, patrol
 
 from geomatch.quantities import DrivingMode, format_time
 from geomatch.region import Region
-from geomatch.road.hierarchy import Hierarchy
 from geomatch.road.labels import HierarchyEngine
 from geomatch.road.travel_time import Places, Targets
 
@@ -30,29 +29,24 @@ MODE = DrivingMode.routine
 
 
 def prepare_kernel(case: Case, cell: Cell):
-    return _kernel(case, cell, Region.open(case.folder / "region").times)
+    times = Region.open(case.folder / "region").times
+    times.engine.warm(_places(case, cell).edge, MODE)
+    return _kernel(case, cell, times)
 
 
 def prepare_ball(case: Case, cell: Cell):
-    from geomatch.road.travel_time import ArcsByHead, TravelTimes
-
-    network = Region.open(case.folder / "region").network
-    return _kernel(case, cell, TravelTimes(network, ArcsByHead.of(network)))
+    return _kernel(case, cell, Region.open(case.folder / "region").times.search)
 
 
 def prepare_hierarchy(case: Case, cell: Cell):
     engine = labels_engine(case.folder)
-    edge = case.fleets[cell.layout].edge[: cell.units : cell.step]
-    engine.warm(edge, MODE)
+    engine.warm(_places(case, cell).edge, MODE)
     return _kernel(case, cell, engine)
 
 
 def _kernel(case: Case, cell: Cell, engine):
-    fleet = case.fleets[cell.layout]
-    rows = np.arange(0, cell.units, cell.step)
-    places = Places(edge=np.array(fleet.edge[rows], np.int32), fraction=np.array(fleet.fraction[rows]))
-    delay_ms = np.zeros(len(rows), np.int32)
-    targets = road_targets(case)
+    rows, places = np.arange(0, cell.units, cell.step), _places(case, cell)
+    delay_ms, targets = np.zeros(len(rows), np.int32), road_targets(case)
 
     def answer(stop: int) -> Answer:
         found = engine.k_soonest(targets[stop], places, delay_ms, cell.k, MODE)
@@ -70,15 +64,13 @@ def road_targets(case: Case) -> list[Targets]:
 
 
 def labels_engine(folder: Path) -> HierarchyEngine:
-    """Made anew for each cell, so that no label is left from the last one."""
-    region, hierarchy = _hierarchy(folder)
-    return HierarchyEngine.of(region.network, hierarchy)
+    """Opened anew for each cell, so that no stop's label is left from the last one."""
+    return Region.open(folder / "region").times.engine
 
 
-@cache
-def _hierarchy(folder: Path) -> tuple[Region, Hierarchy]:
-    region = Region.open(folder / "region")
-    return region, Hierarchy.of(region.network)
+def _places(case: Case, cell: Cell) -> Places:
+    fleet, rows = case.fleets[cell.layout], slice(0, cell.units, cell.step)
+    return Places(edge=np.array(fleet.edge[rows], np.int32), fraction=np.array(fleet.fraction[rows]))
 
 
 def prepare_call(case: Case, cell: Cell):

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import dijkstra
 
 STOP_ARCS = 64
 """Arcs kept free for the virtual stop, so that a new stop changes a few numbers and no graph is made anew."""
-FIRST_LIMIT_MS = 60_000.0
+FIRST_LIMIT_MS = 150_000.0
 LAST_LIMIT_MS = 4_000_000.0
 NOWHERE = 1e-3
 """dijkstra passes over arcs of zero ms, so a part of an edge of zero ms costs this; flooring takes it away again."""
@@ -67,5 +67,5 @@ def prepare_limited(case: Case, cell: Cell):
 
 
 def _first_limit_ms(fleet: Fleet, graph: Graph) -> float:
-    """About what k units need at this density: a minute for 5 of 1,000 in 100,000 states, and by the square root."""
+    """About what k units need at this density: 150 s for 5 of 1,000 in 100,000 states, and by the square root."""
     return FIRST_LIMIT_MS * (fleet.k / 5 * 1_000 / len(fleet.rows) * graph.edges / 1e5) ** 0.5

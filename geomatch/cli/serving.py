@@ -53,6 +53,7 @@ def serve(
     from geomatch.region import Region
     from geomatch.service.app import create_app
     from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
+    from geomatch.service.warm import warm
     from geomatch.service.watch import RegionWatch
 
     plan = _read_feeds(feeds, allow_open=allow_open)
@@ -60,6 +61,7 @@ def serve(
         raise typer.BadParameter(OPEN_REFUSED, param_hint="--host")
     with listen(host, port, open_to_all=allow_open) as listener:
         matcher = Matcher(Region.open(region))
+        warm(matcher.region)
         if fleet is not None:
             from geomatch.fleet.files import read_fleet
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 from geomatch.quantities import Seconds
 from geomatch.region import MANIFEST, Region, verify
+from geomatch.service.warm import warm
 
 if TYPE_CHECKING:
     from geomatch.matcher import Matcher
@@ -96,7 +97,9 @@ class RegionWatch:
         if said["hash"] == self._matcher.region.hash:
             return None
         verify(self._folder)
-        return Region.open(self._folder)
+        region = Region.open(self._folder)
+        warm(region)
+        return region
 
     def _take(self, region: Region | None) -> None:
         if region is not None:

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ FEWEST_STOPS = 3
 
 
 def main(job_file: str) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that servers of its own are stopped too
     job = json.loads(Path(job_file).read_text())
     module, function = job["rival"].split(":")
     prepare = getattr(importlib.import_module(f"rivals.{module}"), function)

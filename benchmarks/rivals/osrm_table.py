@@ -11,7 +11,6 @@ import http.client
 import json
 import socket
 import subprocess
-import sys
 import time
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +20,8 @@ import osrm
 from case import Answer, Case, Cell
 
 BEARING_RANGE_DEG = 30
-PROFILE = Path(osrm.__file__).parent / "share/profiles/car.lua"
+PACKAGE = Path(osrm.__file__).parent
+PROFILE = PACKAGE / "share/profiles/car.lua"
 STEPS = {"CH": ("contract",), "MLD": ("partition", "customize")}
 
 
@@ -104,11 +104,9 @@ def _server(folder: Path, algorithm: str) -> http.client.HTTPConnection:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["routed", "--ip", "127.0.0.1", "--port", str(port), "--algorithm", algorithm, "--threads", "1",
+    command = [PACKAGE / "bin/osrm-routed", "--ip", "127.0.0.1", "--port", str(port), "--algorithm", algorithm, "--threads", "1",
                "--max-table-size", "20000", str(_prepared(folder, algorithm))]  # fmt: skip
-    server = subprocess.Popen(
-        [sys.executable, "-m", "osrm", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     atexit.register(server.terminate)
     for _ in range(200):
         time.sleep(0.05)
@@ -123,14 +121,21 @@ def _prepared(folder: Path, algorithm: str) -> Path:
     out = folder / f"osrm-{algorithm}"
     if not (out / "done").is_file():
         out.mkdir(exist_ok=True)
-        _run("extract", "-p", str(PROFILE), str(folder / "map.osm.pbf"), "-o", str(out / "map.osrm"))
+        _run(
+            str(PACKAGE / "bin/osrm-extract"),
+            "-p",
+            str(PROFILE),
+            str(folder / "map.osm.pbf"),
+            "-o",
+            str(out / "map.osrm"),
+        )
         for step in STEPS[algorithm]:
-            _run(step, str(out / "map.osrm"))
+            _run(str(PACKAGE / f"bin/osrm-{step}"), str(out / "map.osrm"))
         (out / "done").touch()
     return out / "map.osrm"
 
 
 def _run(*command: str) -> None:
-    made = subprocess.run([sys.executable, "-m", "osrm", *command], capture_output=True, text=True, check=False)
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
-        raise RuntimeError(f"osrm {command[0]}: {(made.stdout + made.stderr)[-400:]}")
+        raise RuntimeError(f"{Path(command[0]).name}: {(made.stdout + made.stderr)[-400:]}")

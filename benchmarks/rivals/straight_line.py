@@ -64,6 +64,7 @@ def _redis():
     socket = Path(tempfile.mkdtemp(prefix="rival-")) / "redis.sock"
     command = [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    atexit.register(shutil.rmtree, socket.parent, ignore_errors=True)
     atexit.register(server.terminate)
     while not socket.exists():
         time.sleep(0.02)

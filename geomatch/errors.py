@@ -21,6 +21,10 @@ class UnknownAgency(GeomatchError, LookupError):
     """An agency id that is on no loaded jurisdiction map."""
 
 
+class UnknownAgreement(GeomatchError, LookupError):
+    """An agreement that is not loaded, or not in force."""
+
+
 class UnknownStop(GeomatchError, LookupError):
     """A stop id that is not open."""
 

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+from geomatch.aid.agreements import Agreements
+from geomatch.aid.approval import Asked
+from geomatch.aid.approvals import NOBODY_ASKED, Answer, Approvals, AskedView
 from geomatch.aid.quotas import Lent, Quotas, QuotaView
 from geomatch.backup import assigning, compare, explain, ranking, routes
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop, StopsView
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.backup.stops import OpenStops
-from geomatch.errors import UnknownAgency
+from geomatch.errors import BadInput, UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
@@ -54,6 +57,8 @@ class Snapshot:
     region: Region
     view: FleetView
     quotas: QuotaView
+    asked: AskedView = field(default_factory=dict)
+    """What was asked of whom, and answered, by stop."""
     stops: StopsView | None = None
     """Whom open stops have. None: of no concern, as where the units came with the request."""
 
@@ -67,6 +72,8 @@ class Memory:
     lent: tuple[Lent, ...] = ()
     stops: tuple[OpenStop, ...] = ()
     stops_version: int = 0
+    asked: AskedView = field(default_factory=dict)
+    """Leave asked for, and the answers, by stop."""
 
 
 class Matcher:
@@ -88,6 +95,7 @@ class Matcher:
         self.limits = limits or FleetLimits()
         self.priors = priors or EtaPriors()
         self.quotas = Quotas(memory.lent)
+        self.approvals = Approvals(memory.asked)
         self.stops = OpenStops(self.quotas, memory.stops, version=memory.stops_version)
         """Whoever they have is no candidate elsewhere. They are opened and assigned to through the matcher."""
         self._held = _Held(region, Fleet.remembering(region.snapper, memory.fleet, self.limits))
@@ -115,6 +123,7 @@ class Matcher:
             return Memory(
                 fleet=self.fleet.memory(), lent=tuple(lent[key] for key in sorted(lent)),
                 stops=tuple(stops.stops.values()), stops_version=stops.version,
+                asked=self.approvals.view(),
             )  # fmt: skip
 
     def activate(self, region: Region) -> None:
@@ -182,7 +191,13 @@ class Matcher:
         """What is known now: as cheap as asking, and nobody waits."""
         # Stops first: what is decided on their version is judged again, and newer quotas do no harm.
         stops, held = self.stops.view(), self._held
-        return Snapshot(region=held.region, view=held.fleet.view(), quotas=self.quotas.view(), stops=stops)
+        return Snapshot(
+            region=held.region,
+            view=held.fleet.view(),
+            quotas=self.quotas.view(),
+            asked=self.approvals.view(),
+            stops=stops,
+        )
 
     def rank(
         self,
@@ -219,7 +234,7 @@ class Matcher:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
         on = self.snapshot()
         return compare.compare(
-            stop, on.view, on.region, now=now, priors=self.priors, quotas=on.quotas,
+            stop, on.view, on.region, now=now, priors=self.priors, quotas=on.quotas, asked=on.asked.get(stop.id),
             assigned=assigning.taken(self.stops.view(), stop, on.view),
         )  # fmt: skip
 
@@ -233,6 +248,9 @@ class Matcher:
     def open_stop(self, stop: Stop, *, at: UnixTime, position: str | None = None) -> OpenStop:
         """Raises as `rank` does for a place that is on no road or map, and IllegalStep where another is open."""
         resolve(stop, self.region, self.priors, now=at)
+        if stop.id not in self.stops.view().stops:
+            # What was asked for an earlier stop of this id is no leave for this one.
+            self.approvals.forget(stop.id)
         return self.stops.open(stop, at=at, position=position)
 
     def assign(
@@ -254,9 +272,32 @@ class Matcher:
             on = self.snapshot()
             going = assigning.choose(
                 self.stops.get(stop_id).stop, unit_id, on.view, on.region, now=at, priors=self.priors,
-                quotas=on.quotas, stops=self.stops.view(), reason=reason, by=by,
+                quotas=on.quotas, stops=self.stops.view(), asked=on.asked.get(stop_id, NOBODY_ASKED), reason=reason,
+                by=by,
             )  # fmt: skip
-            return self.stops.assign(going, version=version, at=at)
+            made = self.stops.assign(going, version=version, at=at)
+            if going.agreement is not None and going.agreement.waits_for_approval:
+                self.approvals.ask(stop_id, going.agreement, at=at)
+            return made
+
+    def ask_approval(self, stop_id: str, agreement: str, *, at: UnixTime) -> Asked:
+        """Leave is asked for under an agreement (id, or id@version) for a stop; its timeout runs from here on.
+
+        Assigning a unit that must be asked for asks too. Raises UnknownAgreement, BadInput where nobody is asked.
+        """
+        return self.approvals.ask(stop_id, self._papers().named(agreement, at), at=at)
+
+    def answer_approval(
+        self, stop_id: str, agreement: str, *, agency: str, answer: Answer | str, at: UnixTime
+    ) -> Asked:
+        """One agency's answer, `granted` or `denied`: rankings count it at once. Raises as `ask_approval`."""
+        if answer not in tuple(Answer):
+            raise BadInput("an answer must be granted or denied")
+        paper = self._papers().named(agreement, at)
+        return self.approvals.answer(stop_id, paper, agency=agency, answer=Answer(answer), at=at)
+
+    def _papers(self) -> Agreements:
+        return self.region.agreements or Agreements()
 
     def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
         """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
@@ -278,6 +319,7 @@ class Matcher:
         region, view = on.region, on.view
         answer = ranking.rank(
             stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas,
+            asked=on.asked.get(stop.id, NOBODY_ASKED),
             assigned={} if on.stops is None else assigning.taken(on.stops, stop, view),
             version=None if on.stops is None else on.stops.version,
         )  # fmt: skip
@@ -294,9 +336,8 @@ class Matcher:
 def _check_agencies(region: Region, units: Sequence[Unit]) -> None:
     if region.jurisdictions is None:
         return
-    known = {area.agency for area in region.jurisdictions.areas}
     for unit in units:
-        if unit.agency not in known:
+        if not region.jurisdictions.knows(unit.agency):
             raise UnknownAgency(
                 f"unit {unit.id}: agency {unit.agency!r} is on no loaded jurisdiction map; add it to the layer"
             )

@@ -50,6 +50,14 @@ _MODE_OF = {
 }
 
 
+class Service(StrEnum):
+    """Whom a unit works for, and what a stop needs: each is ranked among its own kind."""
+
+    police = "police"
+    fire = "fire"
+    ems = "ems"
+
+
 class Phase(StrEnum):
     initiated = "initiated"
     contact = "contact"
@@ -67,6 +75,8 @@ class Reason(StrEnum):
     excluded_by_request = "excluded_by_request"
     assigned = "assigned"
     """To this stop or another open one, or on scene there."""
+    other_service = "other_service"
+    """An ambulance where police are needed, say."""
     not_available = "not_available"
     unmanned = "unmanned"
     lacks_capability = "lacks_capability"
@@ -115,6 +125,7 @@ class Unit:
     """Agency id: a domain name, as NENA's Agency_ID."""
     call_sign: str = ""
     kind: str = "patrol"
+    service: Service = Service.police
     officers: int = 1
     """Officers aboard; 0 is an unmanned vehicle, which is never sent."""
     capabilities: tuple[str, ...] = ()
@@ -124,6 +135,7 @@ class Unit:
     def __post_init__(self) -> None:
         _check_id(self.id, "unit id")
         _check_id(self.agency, "agency id")
+        object.__setattr__(self, "service", _member(Service, self.service, f"unit {self.id}: service"))
         if not 0 <= self.officers <= 99:
             raise BadInput(f"unit {self.id}: officers must be between 0 and 99")
         _check_words(self.capabilities, f"unit {self.id}: capabilities")
@@ -221,8 +233,11 @@ class Need:
     """Shown where a candidate has it; never a reason to be excluded or to be ranked higher."""
     cap: int | None = None
     """At most this many units are proposed."""
+    service: Service = Service.police
+    """Only its units are candidates, and the agency that is responsible for it at the place is whose stop it is."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "service", _member(Service, self.service, "need.service"))
         if not 1 <= self.officers <= 999:
             raise BadInput("need.officers must be between 1 and 999")
         if self.cap is not None and self.cap < 1:
@@ -287,7 +302,12 @@ class ResolvedStop:
     places: tuple[Place, ...]
     """One, or both directions of a two-way street."""
     agency: str | None
+    """Who is responsible for the service that is needed."""
     beat: str | None = None
+    psap: str | None = None
+    """Who answers the emergency calls there, where a layer of PSAPs is loaded."""
+    responsibility: str | None = None
+    """In words, where it is not plain whose stop it is: in a gap, under two areas, near a border."""
     notes: tuple[str, ...] = ()
 
 

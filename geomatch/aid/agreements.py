@@ -41,7 +41,7 @@ from geomatch.aid.clauses import (
     Times,
     Triggers,
 )
-from geomatch.errors import BadInput
+from geomatch.errors import BadInput, UnknownAgreement
 from geomatch.model import STRICT
 from geomatch.quantities import UnixTime
 
@@ -185,6 +185,14 @@ class Agreements:
     def to(self, receiver: str) -> tuple[Agreement, ...]:
         """All versions of all grants to this receiver, by id and version."""
         return self._to.get(receiver, ())
+
+    def named(self, name: str, now: UnixTime) -> Agreement:
+        """By id@version, or by id: then the version in force. Raises UnknownAgreement."""
+        exact = next((one for one in self.all if one.key == name), None)
+        found = exact or next((one for one in in_force(self.all, now) if one.id == name), None)
+        if found is None:
+            raise UnknownAgreement(f"no agreement {name!r} is loaded, or none of its versions is in force now")
+        return found
 
     def including(self, agreement: Agreement) -> Agreements:
         """These and one more, which replaces its own id and version: how a draft is tried out."""

@@ -52,7 +52,7 @@ def standing(agreement: Agreement, asked: Asked | None, now: UnixTime) -> Standi
         decision = Decision.eligible_notify if notify else Decision.eligible
         return Standing(decision=decision, clause="mode", wait_s=left.p50, wait_p90_s=left.p90)
     timeout_s = agreement.approval.timeout_s or 0.0
-    missing = _approvers(agreement)
+    missing = approvers(agreement)
     if asked is not None:
         if asked.denied_by and set(asked.denied_by) & set(missing):
             return _settled(Decision.ineligible, "approval.needed", left)
@@ -72,10 +72,11 @@ def standing(agreement: Agreement, asked: Asked | None, now: UnixTime) -> Standi
     )
 
 
-def _approvers(agreement: Agreement) -> tuple[str, ...]:
+def approvers(agreement: Agreement) -> tuple[str, ...]:
+    """Whose leave it takes; empty where nobody is asked."""
     provider, receiver = agreement.provider_agency, agreement.receiver_agency
     by_need = {Needed.provider: (provider,), Needed.receiver: (receiver,), Needed.both: (provider, receiver)}
-    return by_need[agreement.needed]
+    return by_need.get(agreement.needed, ())
 
 
 def _timed_out(agreement: Agreement, missing: tuple[str, ...], left: Spread) -> Standing:

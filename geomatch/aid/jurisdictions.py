@@ -90,6 +90,15 @@ class Jurisdictions:
         layer = self._layers.get(kind)
         return tuple(sorted(layer.rows)) if layer else ()
 
+    def knows(self, agency: str, kind: ServiceKind | None = None) -> bool:
+        """Has the agency an area, of this kind or of any, in force or not?"""
+        layers = self._layers.values() if kind is None else filter(None, [self._layers.get(kind)])
+        return any(agency in layer.rows for layer in layers)
+
+    def has(self, kind: ServiceKind) -> bool:
+        """Is there a layer of this kind?"""
+        return kind in self._layers
+
     def locate(self, x: Metres, y: Metres, *, at: UnixTime, kind: ServiceKind = ServiceKind.police) -> Located:
         """Who is responsible for a place. Never raises for a place off the map: that is a gap."""
         layer = self._layers.get(kind)

@@ -8,7 +8,7 @@ from geomatch.compiled import kernel
 from geomatch.model import Reason
 
 # Compiled in as constants, and numba's cache on disk only sees changes of this file: whoever inserts a Reason before
-# one of these touches this file too. Last: assigned.
+# one of these touches this file too. Last: other_service.
 NOT_AVAILABLE, UNMANNED, LACKS_CAPABILITY, NO_FIX, STALE_FIX, OFF_MAP = (
     np.uint8(reason.code)
     for reason in (

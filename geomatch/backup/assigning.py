@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from geomatch.aid.approval import Asked
+from geomatch.aid.approvals import NOBODY_ASKED
 from geomatch.aid.quotas import QuotaView
 from geomatch.backup.assignments import ChoiceReason, Chosen, StopsView
 from geomatch.backup.eta import EtaPriors
@@ -39,6 +41,7 @@ def choose(
     priors: EtaPriors,
     quotas: QuotaView,
     stops: StopsView,
+    asked: Mapping[str, Asked] = NOBODY_ASKED,
     reason: ChoiceReason | None = None,
     by: str | None = None,
 ) -> Going:
@@ -50,10 +53,11 @@ def choose(
     slot = view.slot_of(unit_id)
     unit = view.units[slot]
     ranking = rank(
-        stop, view, region, k=AMONG, now=now, priors=priors, quotas=quotas, assigned=taken(stops, stop, view)
-    )
+        stop, view, region, k=AMONG, now=now, priors=priors, quotas=quotas, asked=asked,
+        assigned=taken(stops, stop, view),
+    )  # fmt: skip
     place, eta, code = _standing(ranking, unit_id)
-    request = aid_request(stop, resolve(stop, region, priors, now=now), now, {})
+    request = aid_request(stop, resolve(stop, region, priors, now=now), now, asked)
     verdicts = region.eligibility.decide(request, view, quotas)
     row = int(verdicts.row[slot])
     agreement = None if verdicts.grants is None or row < 0 else verdicts.grants.rows[row]

@@ -196,6 +196,7 @@ _DETAILS = {
     Reason.on_scene: "it is at the stop already",
     Reason.excluded_by_request: "it was left out by the request",
     Reason.unmanned: "it has no officer aboard",
+    Reason.other_service: "it is of another service than the stop needs",
     Reason.no_fix: "it has never reported a position",
     Reason.off_map: "it reported a position outside this map",
     Reason.no_route: "it has no way by road to the stop in this driving mode",

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from geomatch.aid.approval import Asked
+from geomatch.aid.approvals import NOBODY_ASKED
 from geomatch.aid.eligibility import AidRequest
 from geomatch.aid.quotas import QuotaView
 from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
@@ -26,6 +27,7 @@ from geomatch.model import (
     Complete,
     Ranking,
     Reason,
+    Service,
     Stop,
 )
 from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Ints, UnixTime, checked_time
@@ -34,7 +36,7 @@ from geomatch.road.travel_time import Places, Soonest
 
 K_AT_MOST = 10_000
 _AVAILABILITIES = tuple(Availability)
-_NOBODY_ASKED: Mapping[str, Asked] = MappingProxyType({})
+_SERVICES = tuple(Service)
 _NOBODY_ASSIGNED: Mapping[str, str] = MappingProxyType({})
 
 
@@ -74,7 +76,7 @@ def rank(
     priors: EtaPriors,
     exclude_units: Sequence[str] = (),
     quotas: QuotaView | None = None,
-    asked: Mapping[str, Asked] = _NOBODY_ASKED,
+    asked: Mapping[str, Asked] = NOBODY_ASKED,
     assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
     version: int | None = None,
 ) -> Ranking:
@@ -135,6 +137,8 @@ def screen(
     """Decides for every unit whether it may go: one compiled pass over the snapshot."""
     n = len(view)
     preset = np.zeros(n, np.uint8)
+    if view.services - {stop.need.service}:
+        preset[view.service != _SERVICES.index(stop.need.service)] = Reason.other_service.code
     for reason, units in (
         (Reason.assigned, assigned), (Reason.excluded_by_request, exclude_units), (Reason.on_scene, stop.units_on_scene)
     ):  # fmt: skip

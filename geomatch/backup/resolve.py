@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from geomatch.aid.services import ServiceKind
 from geomatch.backup.eta import EtaPriors
 from geomatch.errors import OutsideMap, UnknownAgency
 from geomatch.model import Place, ResolvedStop, Stop
@@ -51,11 +52,17 @@ def resolve(stop: Stop, region: Region, priors: EtaPriors, *, now: UnixTime) -> 
         for edge, at in zip(edges, fractions, strict=True)
         if edge >= 0
     )
-    agency, beat, notes = _responsible(stop, region, xy, now)
-    if snap_m > UNCERTAIN_SNAP_M:
-        notes = (*notes, "far_from_road")
+    whose = _responsible(stop, region, xy, now)
+    notes = (*whose.notes, "far_from_road") if snap_m > UNCERTAIN_SNAP_M else whose.notes
     return Resolved(
-        stop=ResolvedStop(places=places, agency=agency, beat=beat, notes=notes),
+        stop=ResolvedStop(
+            places=places,
+            agency=whose.agency,
+            beat=whose.beat,
+            psap=whose.psap,
+            responsibility=whose.responsibility,
+            notes=notes,
+        ),
         xy=xy,
         targets=region.times.targets(edges, fractions),
         access_ms=priors.access_ms(snap_m),
@@ -73,15 +80,34 @@ def place_on(network: RoadNetwork, edge: int, fraction: float, snap_m: Metres) -
     )
 
 
-def _responsible(stop: Stop, region: Region, xy: XY, now: UnixTime) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """Agency, beat and what is unsure about them. The request's own agency counts, where it names one."""
-    if region.jurisdictions is None:
-        return stop.agency, None, ()
-    if stop.agency is not None and stop.agency not in region.jurisdictions.agencies():
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """Whose stop it is, and what is unsure about that."""
+
+    agency: str | None
+    beat: str | None = None
+    psap: str | None = None
+    responsibility: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _responsible(stop: Stop, region: Region, xy: XY, now: UnixTime) -> _Whose:
+    """The request's own agency counts, where it names one of the service that is needed: an officer who wants an
+    ambulance names the police agency, and the map says whose ambulances those are."""
+    areas = region.jurisdictions
+    if areas is None:
+        return _Whose(stop.agency)
+    if stop.agency is not None and not areas.knows(stop.agency):
         raise UnknownAgency(f"stop {stop.id}: agency {stop.agency!r} is on no loaded jurisdiction map")
-    located = region.jurisdictions.locate(xy.x, xy.y, at=now)
-    notes = tuple(note.value for note in located.notes)
-    if stop.agency is not None and located.agency not in {None, stop.agency}:
+    kind = ServiceKind(stop.need.service)
+    located = areas.locate(xy.x, xy.y, at=now, kind=kind)
+    psap = areas.locate(xy.x, xy.y, at=now, kind=ServiceKind.psap).agency if areas.has(ServiceKind.psap) else None
+    notes = tuple([note.value for note in located.notes])
+    said = located.sentence if notes else None
+    own = stop.agency if stop.agency is not None and (areas.knows(stop.agency, kind) or not areas.has(kind)) else None
+    if own is None or own == located.agency:
+        return _Whose(located.agency, located.beat, psap, said, notes)
+    if located.agency is not None:
         notes = (*notes, f"in_service_area_of:{located.agency}")
-    beat = located.beat if stop.agency in {None, located.agency} else None
-    return stop.agency or located.agency, beat, notes
+        said = f"{own} asks for it, but by the map {located.sentence}"
+    return _Whose(own, None, psap, said, notes)

@@ -39,6 +39,7 @@ def rank(
     capabilities: Annotated[
         list[str] | None, typer.Option("--capability", help="Required of every unit; repeatable.")
     ] = None,
+    service: Annotated[str, typer.Option("--service", help="Whom the stop needs: police, fire or ems.")] = "police",
     now: Annotated[
         str | None, typer.Option("--now", metavar="TIME", help="RFC 3339 with offset. Else: the newest fix's.")
     ] = None,
@@ -59,7 +60,7 @@ def rank(
     from geomatch.quantities import parse_time
 
     try:
-        need = Need(officers=officers, capabilities=tuple(capabilities or ()))
+        need = Need(officers=officers, capabilities=tuple(capabilities or ()), service=service)  # type: ignore[arg-type]  # as below
         stop = Stop(
             id="stop-1", at=read_position(at), agency=agency, course_deg=course_deg, urgency=urgency,  # type: ignore[arg-type]  # Stop reads the word
             need=need,

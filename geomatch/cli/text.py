@@ -51,6 +51,8 @@ def compass(course_deg: float) -> str:
 def print_ranking(ranking: Ranking, out: Console) -> None:
     """Where, who, who not and why, and what is proven."""
     out.print(f"[bold]Stop {escape(ranking.stop.id)}[/bold] {escape(where(ranking.resolved))}")
+    if ranking.resolved.responsibility:
+        tell(out, f"  {escape(ranking.resolved.responsibility)}")
     units = _counted(ranking.counts.get("units", 0), "unit")
     moment = format_time(ranking.now).replace(".000Z", "Z")
     out.print(f"{_spaced(ranking.stop.urgency)}, {ranking.mode} driving, {units} known, at {moment}\n")
@@ -70,9 +72,10 @@ def where(resolved: ResolvedStop) -> str:
     roads = [f"on {road} heading {' or '.join(ways)}" for road, ways in headings.items()]
     snap = f", {resolved.places[0].snap_m:.0f} m from the position given" if resolved.places else ""
     agency = f"; {resolved.agency}" if resolved.agency else ""
+    psap = f", calls go to {resolved.psap}" if resolved.psap else ""
     beat = f", {resolved.beat}" if resolved.beat else ""
     notes = f" ({', '.join(_spaced(note) for note in resolved.notes)})" if resolved.notes else ""
-    return f"{' or '.join(roads)}{snap}{agency}{beat}{notes}"
+    return f"{' or '.join(roads)}{snap}{agency}{beat}{psap}{notes}"
 
 
 def candidates_table(ranking: Ranking) -> Table:

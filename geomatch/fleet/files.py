@@ -200,8 +200,8 @@ def _check_distinct(states: list[UnitState]) -> None:
 
 UNIT: Mapping[str, Reader] = MappingProxyType(
     {
-        "id": _text, "agency": _text, "call_sign": _text, "kind": _text, "officers": _whole, "capabilities": _words,
-        "home_beat": _text, "radio": _text,
+        "id": _text, "agency": _text, "call_sign": _text, "kind": _text, "service": _text, "officers": _whole,
+        "capabilities": _words, "home_beat": _text, "radio": _text,
     }
 )  # fmt: skip
 FIX: Mapping[str, Reader] = MappingProxyType(

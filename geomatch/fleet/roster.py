@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from geomatch.errors import UnknownUnit
 from geomatch.fleet.limits import FleetLimits
-from geomatch.model import Unit
-from geomatch.quantities import Bools, Floats, Ints
+from geomatch.model import Service, Unit
+from geomatch.quantities import Bools, Bytes, Floats, Ints
 
 Shorts: TypeAlias = npt.NDArray[np.int16]
 Words: TypeAlias = npt.NDArray[np.uint64]
@@ -34,13 +34,18 @@ class Roster:
     """(N,) place in `agencies`."""
     officers: Shorts
     on_foot: Bools
+    service: Bytes
+    """(N,) place in model.Service."""
+    services: frozenset[Service]
+    """Those that occur."""
     capability_bits: Words
     """(N, W), W large enough that no unit has every bit."""
     stale_after_s: Floats
 
     def __post_init__(self) -> None:
-        for shared in (self.agency, self.officers, self.on_foot, self.capability_bits, self.stale_after_s):
-            shared.setflags(write=False)
+        for shared in vars(self).values():
+            if isinstance(shared, np.ndarray):
+                shared.setflags(write=False)
 
     @classmethod
     def of(cls, units: Iterable[Unit], limits: FleetLimits) -> Roster:
@@ -60,9 +65,14 @@ class Roster:
             agency=agency,
             officers=np.fromiter((unit.officers for unit in ordered), np.int16, n),
             on_foot=np.fromiter((unit.kind == "foot" for unit in ordered), np.bool_, n),
+            service=np.fromiter((_SERVICE[unit.service] for unit in ordered), np.uint8, n),
+            services=frozenset(unit.service for unit in ordered),
             capability_bits=bits,
             stale_after_s=stale_s[agency],
         )
+
+
+_SERVICE = MappingProxyType({service: place for place, service in enumerate(Service)})
 
 
 def slot_of(slots: Mapping[str, int], unit_id: str) -> int:

@@ -13,7 +13,7 @@ from geomatch.errors import BadInput
 from geomatch.fleet.positions import Box, LivePositions
 from geomatch.fleet.roster import Roster, Shorts, Words, slot_of, word_bits
 from geomatch.fleet.rows import Copies
-from geomatch.model import Unit
+from geomatch.model import Service, Unit
 from geomatch.quantities import XY, Bools, Bytes, Floats, Ints, Metres
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class FleetView:
     officers: Shorts
     on_foot: Bools
     """(N,) kind "foot": slower to set off."""
+    service: Bytes
+    """(N,) place in model.Service."""
+    services: frozenset[Service]
+    """Those that occur."""
     stale_after_s: Floats
     availability: Bytes
     """(N,) place in model.Availability: 0 is available."""
@@ -74,7 +78,8 @@ class FleetView:
         return cls(
             version=version, units=roster.units, slots=roster.slots, agencies=roster.agencies,
             capabilities=roster.capabilities, capability_bits=roster.capability_bits, agency=roster.agency,
-            officers=roster.officers, on_foot=roster.on_foot, stale_after_s=roster.stale_after_s,
+            officers=roster.officers, on_foot=roster.on_foot, service=roster.service, services=roster.services,
+            stale_after_s=roster.stale_after_s,
             availability=copies.availability, activity=copies.activity, fix_time=fix_time, x=x, y=y,
             course_deg=course_deg, speed_mps=speed_mps, accuracy_m=accuracy_m, edge=edge, fraction=fraction,
             other=other, other_fraction=other_fraction, snap_m=snap_m, outside=copies.outside, positions=positions,

@@ -56,6 +56,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.UnknownAgency: Kind(422, "unknown_agency", "Agency is on no loaded map"),
         errors.UnknownUnit: Kind(404, "unknown_unit", "No such unit"),
         errors.UnknownStop: Kind(404, "unknown_stop", "No such stop"),
+        errors.UnknownAgreement: Kind(404, "unknown_agreement", "No such agreement"),
         errors.UnknownAssignment: Kind(404, "unknown_assignment", "No such assignment"),
         errors.LostRace: Kind(409, "lost_race", "Decided on what has changed since"),
         errors.MayNotGo: Kind(409, "may_not_go", "The unit may not go"),

@@ -49,6 +49,8 @@ class Closure:
     kind: ClosureKind = ClosureKind.closed
     edges: tuple[int, ...] = ()
     """edge_id of the export."""
+    region: str | None = None
+    """Of edges: content hash of the region they are numbers of; on any other they mean nothing. None: the loaded."""
     line: tuple[LonLat, ...] = ()
     """In driving direction: the first point is the first that traffic meets."""
     polygon: tuple[LonLat, ...] = ()

@@ -29,6 +29,10 @@ class UnknownStop(GeomatchError, LookupError):
     """A stop id that is not open."""
 
 
+class UnknownClosure(GeomatchError, LookupError):
+    """A closure id that was never told, or was reopened."""
+
+
 class UnknownAssignment(GeomatchError, LookupError):
     """An assignment id that no open stop has."""
 

@@ -12,9 +12,11 @@ from geomatch.aid.approvals import NOBODY_ASKED, Answer, Approvals, AskedView
 from geomatch.aid.quotas import Lent, Quotas, QuotaView
 from geomatch.backup import assigning, compare, explain, ranking, routes
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop, StopsView
+from geomatch.backup.closed_roads import ClosedRoads
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.backup.stops import OpenStops
+from geomatch.closures import Closure, ClosureResult, HeldClosure
 from geomatch.errors import BadInput, UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
@@ -36,14 +38,16 @@ from geomatch.model import (
 )
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
+from geomatch.road.live import Moment
 
 
 @dataclass(frozen=True)
 class _Held:
-    """A region and the fleet whose units stand on its roads: always taken together."""
+    """A region, the fleet whose units stand on its roads, and what is closed of them: always taken together."""
 
     region: Region
     fleet: Fleet
+    closed: ClosedRoads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,13 @@ class Snapshot:
     """What was asked of whom, and answered, by stop."""
     stops: StopsView | None = None
     """Whom open stops have. None: of no concern, as where the units came with the request."""
+    roads: Moment | None = None
+    """What is closed, and when. None: nothing."""
+
+    def region_at(self, now: UnixTime) -> Region:
+        """The region with the roads that are in force at an instant."""
+        times = self.region.times if self.roads is None else self.roads.at(now)
+        return self.region if times is self.region.times else replace(self.region, times=times)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +83,8 @@ class Memory:
     lent: tuple[Lent, ...] = ()
     stops: tuple[OpenStop, ...] = ()
     stops_version: int = 0
+    closures: tuple[Closure, ...] = ()
+    closures_epoch: int = 0
     asked: AskedView = field(default_factory=dict)
     """Leave asked for, and the answers, by stop."""
 
@@ -98,7 +111,12 @@ class Matcher:
         self.approvals = Approvals(memory.asked)
         self.stops = OpenStops(self.quotas, memory.stops, version=memory.stops_version)
         """Whoever they have is no candidate elsewhere. They are opened and assigned to through the matcher."""
-        self._held = _Held(region, Fleet.remembering(region.snapper, memory.fleet, self.limits))
+        self._held = _Held(
+            region, Fleet.remembering(region.snapper, memory.fleet, self.limits),
+            ClosedRoads(region, memory.closures, first_epoch=memory.closures_epoch),
+        )  # fmt: skip
+        self._closing = Lock()
+        """Held by whoever closes roads or swaps the region: taken before the next one, never after it."""
         self._telling = Lock()
         """Held by whoever tells of units or swaps the region, so that nothing told is left on the old map."""
 
@@ -113,26 +131,52 @@ class Matcher:
 
     @property
     def epoch(self) -> int:
-        """Counts the changes of live roads; 0: none yet."""
-        return 0
+        """Rises with every change of live roads; 0: none yet."""
+        return self._held.closed.epoch
 
     def memory(self) -> Memory:
         """What it knows now; whoever tells it something waits. About 10 ms at 10,000 units."""
-        with self._telling, self.stops.deciding:
+        with self._closing, self._telling, self.stops.deciding:
+            closed = self._held.closed
             stops, lent = self.stops.view(), self.quotas.view().lent
             return Memory(
                 fleet=self.fleet.memory(), lent=tuple(lent[key] for key in sorted(lent)),
                 stops=tuple(stops.stops.values()), stops_version=stops.version,
+                closures=tuple(one.closure for one in closed.held()), closures_epoch=closed.moment.first_epoch,
                 asked=self.approvals.view(),
             )  # fmt: skip
 
-    def activate(self, region: Region) -> None:
+    def activate(self, region: Region) -> list[ClosureResult]:
         """Swaps the region while questions are being answered: every unit moves to the new map, no question waits.
 
-        Units whose agency is on no layer of the new region stay: who may go is said of each in every ranking.
+        Units whose agency is on no layer of the new region stay: who may go is said of each in every ranking. Closures
+        are matched to the new roads; the results say what became of each.
         """
-        with self._telling:
-            self._held = _Held(region, self._held.fleet.moved_to(region.snapper))
+        with self._closing:
+            closed, results = self._held.closed.moved_to(region)
+            with self._telling:
+                self._held = _Held(region, self._held.fleet.moved_to(region.snapper), closed)
+        return results
+
+    def close_roads(
+        self, closures: Sequence[Closure], *, now: UnixTime | None = None, source: str | None = None
+    ) -> list[ClosureResult]:
+        """Closes or slows roads, in one step; in force in the very next answer, from and until the instants each names.
+
+        With a `source`, in place of all that came from it before. One that lies on no road is kept, listed and changes
+        nothing. Raises BadInput, and then nothing is changed.
+        """
+        with self._closing:
+            return self._held.closed.close(closures, now=now, source=source)
+
+    def reopen_roads(self, ids: Sequence[str]) -> None:
+        """All or none; in force in the very next answer. Raises UnknownClosure."""
+        with self._closing:
+            self._held.closed.reopen(ids)
+
+    def closures(self) -> list[HeldClosure]:
+        """All that are held, by id, with the roads they are on."""
+        return self._held.closed.held()
 
     def register(self, units: Sequence[Unit]) -> None:
         """Makes units known, or changes what is known of them; all or none. Raises UnknownAgency."""
@@ -192,12 +236,9 @@ class Matcher:
         # Stops first: what is decided on their version is judged again, and newer quotas do no harm.
         stops, held = self.stops.view(), self._held
         return Snapshot(
-            region=held.region,
-            view=held.fleet.view(),
-            quotas=self.quotas.view(),
-            asked=self.approvals.view(),
-            stops=stops,
-        )
+            region=held.region, view=held.fleet.view(), quotas=self.quotas.view(),
+            asked=self.approvals.view(), stops=stops, roads=held.closed.moment,
+        )  # fmt: skip
 
     def rank(
         self,
@@ -234,7 +275,7 @@ class Matcher:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
         on = self.snapshot()
         return compare.compare(
-            stop, on.view, on.region, now=now, priors=self.priors, quotas=on.quotas, asked=on.asked.get(stop.id),
+            stop, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas, asked=on.asked.get(stop.id),
             assigned=assigning.taken(self.stops.view(), stop, on.view),
         )  # fmt: skip
 
@@ -271,7 +312,7 @@ class Matcher:
             self.stops.check(stop_id, unit_id, version)
             on = self.snapshot()
             going = assigning.choose(
-                self.stops.get(stop_id).stop, unit_id, on.view, on.region, now=at, priors=self.priors,
+                self.stops.get(stop_id).stop, unit_id, on.view, on.region_at(at), now=at, priors=self.priors,
                 quotas=on.quotas, stops=self.stops.view(), asked=on.asked.get(stop_id, NOBODY_ASKED), reason=reason,
                 by=by,
             )  # fmt: skip
@@ -301,10 +342,10 @@ class Matcher:
 
     def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
         """The way of one unit to the stop. Raises UnknownUnit, and BadInput where it has no place or no way."""
-        held = self._held
-        view = held.fleet.view()
-        resolved = resolve(stop, held.region, self.priors, now=now)
-        return routes.route(held.region, view, view.slot_of(unit_id), resolved, stop.urgency.mode)
+        on = self.snapshot()
+        region, view = on.region_at(now), on.view
+        resolved = resolve(stop, region, self.priors, now=now)
+        return routes.route(region, view, view.slot_of(unit_id), resolved, stop.urgency.mode)
 
     def _rank(
         self,
@@ -316,7 +357,7 @@ class Matcher:
         *,
         with_routes: bool,
     ) -> Ranking:
-        region, view = on.region, on.view
+        region, view = on.region_at(now), on.view
         answer = ranking.rank(
             stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas,
             asked=on.asked.get(stop.id, NOBODY_ASKED),

@@ -115,7 +115,7 @@ def rank(
         counts=_counts(of_code, shown),
         complete=_complete(found, shown),
         need_met_s=_need_met_s(stop, field, found),
-        epoch=0,
+        epoch=region.times.epoch,
         region=region.hash,
         attribution=region.attribution,
         notes=(NO_AGREEMENTS_LOADED,) if region.agreements is None else (),

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from geomatch.quantities import DrivingMode, Ints, UnixTime
+from geomatch.quantities import Bools, DrivingMode, Ints, UnixTime
 from geomatch.road.live_engine import EpochEngine
 from geomatch.road.live_repair import Repair
 from geomatch.road.live_times import LiveTimes, slowed_ms
@@ -53,54 +54,105 @@ class RoadChange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _InForce:
-    """What holds from one instant until, but not at, another."""
+class _Known:
+    """All changes after one writing, whenever they hold. Never changed itself."""
+
+    changes: Mapping[str, RoadChange]
+    states: Mapping[str, Ints]
+    """By id: its edges with their copies, rising."""
+    instants: Sequence[UnixTime]
+    """Rising, one for each beginning and each end."""
+    first_epoch: int
+    """Before the first instant. Each instant that has passed adds one, so that an epoch says what was known, and which
+    of it held: the same number always means the same roads, whoever asked what in between."""
+
+    @property
+    def next_epoch(self) -> int:
+        return self.first_epoch + len(self.instants) + 1
+
+    def epoch(self, now: UnixTime | None) -> int:
+        return self.first_epoch + (0 if now is None else bisect_right(self.instants, now))
+
+    def interval(self, now: UnixTime | None) -> tuple[UnixTime, UnixTime]:
+        """From the last instant to the next one. Empty where time matters and nobody has told it yet."""
+        if now is None:
+            return (math.inf, -math.inf) if self.instants else (-math.inf, math.inf)
+        passed = bisect_right(self.instants, now)
+        since = self.instants[passed - 1] if passed else -math.inf
+        return since, self.instants[passed] if passed < len(self.instants) else math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Roads as they were known at one moment: what is told later is not in it."""
 
     since: UnixTime
     until: UnixTime
     roads: Roads
+    """From one instant until, but not at, the other."""
+    known: _Known
+    live: LiveRoads
 
-    def covers(self, now: UnixTime) -> bool:
-        return self.since <= now < self.until
+    @property
+    def first_epoch(self) -> int:
+        """Of what is known: before the first instant."""
+        return self.known.first_epoch
+
+    @property
+    def next_epoch(self) -> int:
+        """Of what will be known after the next change."""
+        return self.known.next_epoch
+
+    def at(self, now: UnixTime) -> Roads:
+        """The roads in force at an instant, of what was known. Lock-free, but for the first question after something
+        begins or ends."""
+        return self.roads if self.since <= now < self.until else self.live.at_other(self.known, now)
 
 
 class LiveRoads:
     """The roads of one network as they are now. Any number of threads may ask, and change them."""
 
-    def __init__(self, usual: Roads) -> None:
+    def __init__(self, usual: Roads, *, before_epoch: int = 0) -> None:
+        """The first change makes the epoch after `before_epoch`."""
         self._usual = usual
-        self._held = _InForce(since=-math.inf, until=math.inf, roads=usual)
+        nothing = _Known(changes={}, states={}, instants=(), first_epoch=before_epoch)
+        self._moment = Moment(since=-math.inf, until=math.inf, roads=usual, known=nothing, live=self)
         self._writing = threading.Lock()
-        self._changes: dict[str, RoadChange] = {}
-        self._states: dict[str, Ints] = {}
-        """By id: its edges with their copies."""
         self._on_edge: dict[int, set[str]] = {}
         """By edge or copy: the ids of what is on it, now or at another time."""
         self._now: UnixTime | None = None
         self._sound = True
         """False while a change is being made: if it was interrupted, the next one settles every road anew."""
-        self._usual_ms: Ints = np.asarray(usual.network.edge_ms)
-        self._drive_ms = self._usual_ms
-        """(M, E), as of the newest epoch; copied before the first change."""
-        self._closed = np.zeros((1, 0), np.bool_)
-        self._unusual = np.zeros(0, np.bool_)
-        """(E,) not as the map has it, in some mode."""
+        self._times = _Times.of(usual)
         self._repair = Repair.of(usual, self._writing)
 
     @property
+    def moment(self) -> Moment:
+        """All that is known now: one look, and nobody waits."""
+        return self._moment
+
+    @property
     def epoch(self) -> int:
-        """Counts the changes of the roads; 0: as the map has them."""
-        return self._held.roads.epoch
+        """Rises with every change of the roads, and where one begins or ends; 0: as the map has them."""
+        return self._moment.roads.epoch
 
     def at(self, now: UnixTime) -> Roads:
-        """The roads in force at an instant. Lock-free, but for the first question after something begins or ends."""
-        held = self._held
-        if held.covers(now):
-            return held.roads
+        """The roads in force at an instant."""
+        return self._moment.at(now)
+
+    def at_other(self, known: _Known, now: UnixTime) -> Roads:
+        """The roads at an instant that is not the moment's own. These questions follow the clock as a rule, so the
+        roads move to it; but what is no longer all that is known is made for this question alone, without a hierarchy.
+        """
         with self._writing:
-            if not math.isnan(now):
+            if math.isnan(now):
+                return self._moment.roads
+            if known is self._moment.known:
                 self._move(now)
-            return self._held.roads
+                return self._moment.roads
+        times = _Times.of(self._usual)
+        times.settle(np.zeros(0, np.int32), [(c, known.states[c.id]) for c in known.changes.values() if c.holds(now)])
+        return times.roads(None, known.epoch(now))
 
     def put(
         self, changes: Sequence[RoadChange], *, now: UnixTime | None = None, instead_of: Iterable[str] = ()
@@ -110,22 +162,21 @@ class LiveRoads:
         with self._writing:
             if now is not None:
                 self._move(now)
-            gone = {*instead_of, *(change.id for change in changes)}
-            known, states = dict(self._changes), dict(self._states)
-            touched = [states.pop(id_) for id_ in gone if known.pop(id_, None) is not None]
+            before, gone = self._moment.known, {*instead_of, *(change.id for change in changes)}
+            known, states = dict(before.changes), dict(before.states)
+            removed = [known.pop(id_) for id_ in gone if id_ in known]
             known.update({change.id: change for change in changes})
+            touched = [states.pop(change.id) for change in removed]
             states.update({id_: self._with_copies(known[id_].edges) for id_ in gone if id_ in known})
             touched += [states[id_] for id_ in gone if id_ in known]
-            before, self._sound = self._sound, False
-            old = self._changes, self._states
-            try:
-                for id_ in gone:
-                    self._reindex(id_, states.get(id_))
-                self._changes, self._states = known, states
-                self._settle(touched, [at for c in changes for at in c.instants], sound=before)
-            except BaseException:
-                self._changes, self._states = old
-                raise
+            after = _Known(
+                changes=known, states=states, instants=_updated(before.instants, removed, changes),
+                first_epoch=before.next_epoch,
+            )  # fmt: skip
+            sound, self._sound = self._sound, False
+            for id_ in gone:
+                self._reindex(id_, before.states.get(id_), states.get(id_))
+            self._settle(after, touched, sound=sound)
         if self._repair is not None:
             self._repair.wait(REPAIR_WAIT_S)
 
@@ -139,74 +190,49 @@ class LiveRoads:
 
     def _move(self, now: UnixTime) -> None:
         """To an instant; what begins or ends on the way is found by going through all that is timed."""
-        before, since_when, self._now = self._sound, self._now, now
-        if before and self._held.covers(now):
+        moment, before, self._now = self._moment, self._now, now
+        if self._sound and moment.since <= now < moment.until:
             return
-        self._sound = False
-        timed = [change for change in self._changes.values() if change.instants]
-        flipped = [self._states[c.id] for c in timed if c.holds(now) != c.holds(since_when)]
-        self._held = _InForce(since=-math.inf, until=math.inf, roads=self._held.roads)
-        self._settle(flipped, [at for change in timed for at in change.instants], sound=before)
+        sound, self._sound = self._sound, False
+        changes = moment.known.changes.values()
+        flipped = [moment.known.states[c.id] for c in changes if c.instants and c.holds(now) != c.holds(before)]
+        self._settle(moment.known, flipped, sound=sound)
 
-    def _settle(self, touched: list[Ints], instants: list[UnixTime], *, sound: bool) -> None:
-        """Publishes what holds on these edges now, for as long as none of these instants passes. O(touched)."""
-        if not sound:
-            self._on_edge.clear()
-            for id_, states in self._states.items():
-                self._reindex(id_, states)
-            touched = [np.arange(self._usual.network.edges, dtype=np.int32)]
-            instants = [at for change in self._changes.values() for at in change.instants]
-        edges = np.unique(np.concatenate(touched)) if touched else np.zeros(0, np.int32)
-        held, now = self._held, self._now
-        if now is not None:
-            since = max((at for at in instants if at <= now), default=-math.inf)
-            until = min((at for at in instants if at > now), default=math.inf)
-        else:
-            # No instant at all, where time matters: the first question that brings the time settles it.
-            since, until = (math.inf, -math.inf) if instants else (-math.inf, math.inf)
-        roads = self._published(edges) if len(edges) else held.roads
-        self._held = _InForce(since=max(since, held.since), until=min(until, held.until), roads=roads)
+    def _settle(self, known: _Known, touched: list[Ints], *, sound: bool) -> None:
+        """Publishes what holds now of all that is known, where only `touched` may differ from before. O(touched)."""
+        try:
+            self._publish(known, touched, sound=sound)
+        except BaseException:
+            if self._repair is not None:
+                self._repair.halt()
+            raise
         self._sound = True
 
-    def _published(self, edges: Ints) -> Roads:
-        """Settles some edges anew, and gives the roads of the next epoch."""
-        if self._drive_ms is self._usual_ms:
-            self._drive_ms = self._usual_ms.copy()
-            self._closed = np.zeros(self._usual_ms.shape, np.bool_)
-            self._unusual = np.zeros(self._usual_ms.shape[1], np.bool_)
-        self._drive_ms[:, edges] = self._usual_ms[:, edges]
-        self._closed[:, edges] = False
-        self._unusual[edges] = False
-        # Each is imposed on all its edges: on those that are not settled anew it changes nothing.
-        for id_ in sorted({id_ for edge in edges.tolist() for id_ in self._on_edge.get(edge, ())}):
-            if self._changes[id_].holds(self._now):
-                self._impose(self._changes[id_], self._states[id_])
-        search, epoch = self._usual.search, self._held.roads.epoch + 1
-        unusual = np.flatnonzero(self._unusual).astype(np.int32)
-        drive_ms, closed = self._drive_ms[:, unusual], self._closed[:, unusual]
-        times = LiveTimes(self._usual.network, search.arcs, unusual, drive_ms, closed)
+    def _publish(self, known: _Known, touched: list[Ints], *, sound: bool) -> None:
+        now, epoch = self._now, known.epoch(self._now)
+        if not sound:
+            self._on_edge.clear()
+            for id_, states in known.states.items():
+                self._reindex(id_, None, states)
+            touched = [np.arange(self._usual.network.edges, dtype=np.int32)]
+        edges = np.unique(np.concatenate(touched)) if touched else np.zeros(0, np.int32)
+        on_them = sorted({id_ for edge in edges.tolist() for id_ in self._on_edge.get(edge, ())})
+        self._times.settle(edges, [(known.changes[id_], known.states[id_]) for id_ in on_them
+                                   if known.changes[id_].holds(now)])  # fmt: skip
         engine = None
         if self._repair is not None:
             engine = EpochEngine(epoch, self._repair.modes, self._repair.want)
-            self._repair.begin(edges, self._drive_ms, self._closed, epoch)
-        return self._usual.after(search.after(times.edge_ms, times.before_ms), engine, times, epoch)
+            self._repair.begin(edges, self._times.drive_ms, self._times.closed, epoch)
+        since, until = known.interval(now)
+        self._moment = Moment(
+            since=since, until=until, roads=self._times.roads(engine, epoch), known=known, live=self
+        )  # fmt: skip
 
-    def _impose(self, change: RoadChange, states: Ints) -> None:
-        lengths_m = self._usual.network.edge_length_m[states]
-        for mode in change.modes:
-            if change.closed:
-                self._closed[mode.row, states] = True
-                continue
-            slower = slowed_ms(self._usual_ms[mode.row, states], lengths_m, change.speed_kph, change.factor)
-            self._drive_ms[mode.row, states] = np.maximum(self._drive_ms[mode.row, states], slower)
-        self._unusual[states] = True
-
-    def _reindex(self, id_: str, states: Ints | None) -> None:
-        for edge in self._states.get(id_, _NOWHERE).tolist():
+    def _reindex(self, id_: str, before: Ints | None, after: Ints | None) -> None:
+        for edge in () if before is None else before.tolist():
             self._on_edge.get(edge, set()).discard(id_)
-        if states is not None:
-            for edge in states.tolist():
-                self._on_edge.setdefault(edge, set()).add(id_)
+        for edge in () if after is None else after.tolist():
+            self._on_edge.setdefault(edge, set()).add(id_)
 
     def _with_copies(self, edges: Ints) -> Ints:
         arcs = self._usual.search.arcs
@@ -214,4 +240,58 @@ class LiveRoads:
         return np.unique(np.concatenate([edges, *copies])).astype(np.int32)
 
 
-_NOWHERE: Ints = np.zeros(0, np.int32)
+class _Times:
+    """Driving times and closed edges of every mode as of one epoch, changed in place. For one thread at a time."""
+
+    def __init__(self, usual: Roads, drive_ms: Ints, closed: Bools, unusual: Bools) -> None:
+        self._usual = usual
+        self.drive_ms = drive_ms
+        """(M, E)"""
+        self.closed = closed
+        """(M, E)"""
+        self._unusual = unusual
+        """(E,) not as the map has it, in some mode."""
+
+    @classmethod
+    def of(cls, usual: Roads) -> _Times:
+        edge_ms = usual.network.edge_ms
+        return cls(usual, edge_ms.copy(), np.zeros(edge_ms.shape, np.bool_), np.zeros(edge_ms.shape[1], np.bool_))
+
+    def settle(self, edges: Ints, holding: Iterable[tuple[RoadChange, Ints]]) -> None:
+        """Makes these edges as usual, and imposes every change that holds on one of them."""
+        self.drive_ms[:, edges] = self._usual.network.edge_ms[:, edges]
+        self.closed[:, edges] = False
+        self._unusual[edges] = False
+        # Each on all its edges: on those that are not settled anew it changes nothing.
+        for change, states in holding:
+            self._impose(change, states)
+
+    def roads(self, engine: EpochEngine | None, epoch: int) -> Roads:
+        """With these times, as they are now."""
+        unusual, search = np.flatnonzero(self._unusual).astype(np.int32), self._usual.search
+        times = LiveTimes(self._usual.network, search.arcs, unusual, self.drive_ms[:, unusual], self.closed[:, unusual])
+        return self._usual.after(search.after(times.edge_ms, times.before_ms), engine, times, epoch)
+
+    def _impose(self, change: RoadChange, states: Ints) -> None:
+        lengths_m = self._usual.network.edge_length_m[states]
+        for mode in change.modes:
+            if change.closed:
+                self.closed[mode.row, states] = True
+                continue
+            slower = slowed_ms(
+                self._usual.network.edge_ms[mode.row, states], lengths_m, change.speed_kph, change.factor
+            )
+            self.drive_ms[mode.row, states] = np.maximum(self.drive_ms[mode.row, states], slower)
+        self._unusual[states] = True
+
+
+def _updated(
+    instants: Sequence[UnixTime], removed: Iterable[RoadChange], added: Iterable[RoadChange]
+) -> Sequence[UnixTime]:
+    later = list(instants)
+    for change in removed:
+        for at in change.instants:
+            later.pop(bisect_left(later, at))
+    later += [at for change in added for at in change.instants]
+    later.sort()
+    return later

@@ -34,6 +34,7 @@ class Repair:
         self._drive_ms: Ints = np.zeros((0, 0), np.int32)
         self._closed: Bools = np.zeros((0, 0), np.bool_)
         self._epoch = 0
+        self._halted = False
         self._thread: threading.Thread | None = None
         self._done = threading.Event()
         self._done.set()
@@ -51,9 +52,18 @@ class Repair:
             # Modes that were asked for on the map's own times will be asked for again.
             self._wanted.update(mode for mode in DrivingMode if self._engine.weights(mode) is not None)
         self._drive_ms, self._closed, self._epoch = drive_ms, closed, epoch
+        self._halted = False
         for behind in self._behind.values():
             behind.append(edges)
         self._start()
+
+    def halt(self) -> None:
+        """The arrays that `begin` was given are not what they should be, until it is called again: answers are
+        searched for. Its caller holds the writer's lock."""
+        self._halted = True
+        self.modes.clear()
+        self._behind.clear()
+        self._unlabelled.clear()
 
     def want(self, mode: DrivingMode) -> None:
         """A question was asked in a mode that has no weights yet."""
@@ -84,14 +94,15 @@ class Repair:
                 job()
         except BaseException:
             with self._writing:
-                self.modes.clear()
-                self._behind.clear()
+                self.halt()
                 self._wanted.clear()
                 self._thread = None
             raise
 
     def _job(self) -> Callable[[], None] | None:
         """What is most urgent: times first, then modes that are wanted, then labels."""
+        if self._halted:
+            return None
         for mode, behind in self._behind.items():
             live = self.modes.get(mode)
             if live is not None and live.epoch != self._epoch:
@@ -106,7 +117,7 @@ class Repair:
         for mode, ranks in self._unlabelled.items():
             if len(ranks):
                 self._unlabelled[mode] = ranks[RELABELLED_AT_ONCE:]
-                return partial(self._relabel, self.modes[mode], ranks[:RELABELLED_AT_ONCE])
+                return partial(self._relabel, mode, ranks[:RELABELLED_AT_ONCE])
         return None
 
     def _make(self, mode: DrivingMode) -> None:
@@ -119,7 +130,9 @@ class Repair:
     def _follow(self, live: LiveMode, changes: Changes, epoch: int) -> None:
         self._unlabelled[live.mode] = live.follow(changes, epoch)
 
-    def _relabel(self, live: LiveMode, ranks: Ints) -> None:
+    def _relabel(self, mode: DrivingMode, ranks: Ints) -> None:
         if self._edge_of_rank is None:
             self._edge_of_rank = np.argsort(self._engine.hierarchy.rank).astype(np.int32)
-        live.relabel(self._edge_of_rank[ranks])
+        live = self.modes.get(mode)
+        if live is not None:
+            live.relabel(self._edge_of_rank[ranks])

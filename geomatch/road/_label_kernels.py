@@ -11,7 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from geomatch.compiled import kernel
-from geomatch.road._kernels import NEVER, _offer, part_ms
+from geomatch.road._kernels import NEVER, part_ms
+
+BLOCK = 16
+"""Ancestors that are summed up in one number: a cache line of them."""
 
 
 @kernel
@@ -35,7 +38,17 @@ def climb(r, parent, depth, up_first, up_depth, arc_ms, row):
 
 
 @kernel
-def label(r, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following):
+def _fill_blocks(row, count, blocks):
+    """The least of every BLOCK times of row[:count]."""
+    for b in range((count + BLOCK - 1) // BLOCK):
+        least = NEVER
+        for d in range(b * BLOCK, min((b + 1) * BLOCK, count)):
+            least = min(least, row[d])
+        blocks[b] = least
+
+
+@kernel
+def label(r, parent, depth, up_first, up_depth, arc_ms, rows, blocks, row_of, rank_in, following):
     """The row of `rows` that holds r's label: found, or climbed into the oldest row. `following[0]` is that row."""
     at = row_of[r]
     if at >= 0:
@@ -45,32 +58,17 @@ def label(r, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, f
     if rank_in[at] >= 0:
         row_of[rank_in[at]] = -1
     climb(r, parent, depth, up_first, up_depth, arc_ms, rows[at])
+    _fill_blocks(rows[at], depth[r] + 1, blocks[at])
     row_of[r] = at
     rank_in[at] = r
     return at
 
 
 @kernel
-def warm(edges, rank, parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following):
+def warm(edges, rank, parent, depth, up_first, up_depth, arc_ms, rows, blocks, row_of, rank_in, following):
     """Makes the labels of `edges` that are missing."""
     for i in range(len(edges)):
-        label(rank[edges[i]], parent, depth, up_first, up_depth, arc_ms, rows, row_of, rank_in, following)
-
-
-@kernel
-def _meet(ranks, lowest, depth, r):
-    """Depth of the lowest common ancestor of r and the rank whose ancestors by depth are `ranks`; -1: none.
-
-    Subtrees are pieces of the order, so an ancestor of the one is above r when r lies in its piece.
-    """
-    low, high = -1, depth
-    while low < high:
-        middle = (low + high + 1) >> 1
-        if lowest[middle] <= r <= ranks[middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+        label(rank[edges[i]], parent, depth, up_first, up_depth, arc_ms, rows, blocks, row_of, rank_in, following)
 
 
 @kernel
@@ -83,104 +81,198 @@ def _least_sum(a, b, count):
 
 
 @kernel
-def label_targets(
-    target_edge, rank, parent, depth, up_first, up_depth, down_ms, size,
-    rows, row_of, rank_in, following,
-    target_row, least_from, above, lowest,
+def _label_stop(
+    target_edge, target_fraction, edge_ms, rank, parent, depth, up_first, up_depth, down_ms, loop_ms, size,
+    chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest,
 ):  # fmt: skip
-    """Fills for each target its label (times TO it), the least of the label down to each depth, its ancestors by depth,
-    and the lowest rank below each."""
+    """One label of the whole stop: its targets are climbed together, the ancestors they share only once.
+
+    Each usable target i has a chain of ancestors; from depth shared[i] on they are its own, before that they are those
+    of an earlier chain. Fills chain_edge[i] and part[i] (milliseconds from its start to the stop), round_ms[i] (from
+    its end to the stop over states below), and by depth d of the ancestor to_ms[i, d] (from its end to the stop),
+    least_ms[i, d] (the least of these down to d), above[i, d] (its rank) and lowest[i, d] (the lowest rank below it).
+    Returns (how many chains, spare). Ways end at the far end of a target, so that every time here is `spare` too long.
+    """
+    chains = 0
+    spare = np.int32(0)
     for i in range(len(target_edge)):
-        r = rank[target_edge[i]]
+        t = target_edge[i]
+        if edge_ms[t] < NEVER:
+            chain_edge[chains] = t
+            part[chains] = part_ms(edge_ms[t], target_fraction[i])
+            spare = max(spare, np.int32(edge_ms[t] - part[chains]))
+            chains += 1
+    head = np.empty(chains, np.int32)
+    owner = np.empty(chains, np.int32)
+    for i in range(chains):
+        head[i] = rank[chain_edge[i]]
+        owner[i] = i
+        shared[i] = 0
+        to_ms[i, : depth[head[i]] + 1] = NEVER
+    while True:
+        # Ranks rise along a chain, so the lowest head goes on, and chains meet where their heads do.
+        first = -1
+        for i in range(chains):
+            if head[i] >= 0 and (first < 0 or head[i] < head[first]):
+                first = i
+        if first < 0:
+            break
+        r = head[first]
         d = depth[r]
-        at = label(r, parent, depth, up_first, up_depth, down_ms, rows, row_of, rank_in, following)
+        own = NEVER
+        for i in range(chains):
+            if head[i] == r:
+                if rank[chain_edge[i]] == r:
+                    own = min(own, np.int32(spare - edge_ms[chain_edge[i]] + part[i]))
+                if i != first:
+                    for a in range(d + 1):
+                        to_ms[first, a] = min(to_ms[first, a], to_ms[i, a])
+                    head[i] = -1
+                    owner[i] = first
+                    shared[i] = d + 1
+        if own < NEVER:
+            again = min(to_ms[first, d], np.int32(loop_ms[r] + own))
+            for i in range(chains):
+                if rank[chain_edge[i]] == r:
+                    round_ms[i] = again
+            to_ms[first, d] = min(to_ms[first, d], own)
+        through = to_ms[first, d]
+        if through < NEVER:
+            for x in range(up_first[r], up_first[r + 1]):
+                to_ms[first, up_depth[x]] = min(to_ms[first, up_depth[x]], np.int32(through + down_ms[x]))
+        above[first, d] = r
+        lowest[first, d] = r - size[r] + 1
+        head[first] = parent[r]
+    for i in range(chains):
+        for d in range(shared[i]):
+            to_ms[i, d] = to_ms[owner[i], d]
+            above[i, d] = above[owner[i], d]
+            lowest[i, d] = lowest[owner[i], d]
         least = NEVER
-        for a in range(d + 1):
-            target_row[i, a] = rows[at, a]
-            least = min(least, rows[at, a])
-            least_from[i, a] = least
-        while r >= 0:
-            above[i, d] = r
-            lowest[i, d] = r - size[r] + 1
-            r = parent[r]
-            d -= 1
+        for d in range(depth[rank[chain_edge[i]]] + 1):
+            least = min(least, to_ms[i, d])
+            least_ms[i, d] = least
+        _fill_blocks(to_ms[i], depth[rank[chain_edge[i]]] + 1, to_blocks[i])
+    return chains, spare
 
 
 @kernel
-def _bound_ms(away2_m2, ms_per_m):
-    """Least time for a straight line in single precision, which is off by centimetres: a decimetre is taken off."""
-    return np.int32(min(max(np.sqrt(np.float64(away2_m2)) - 0.1, 0.0) * ms_per_m, NEVER))
+def _meet(r, chains, chain_edge, rank, depth, shared, above, lowest):
+    """Which chain of the stop r shares the most ancestors with, and how many those are.
+
+    Subtrees are pieces of the order, so an ancestor of the chain is above r when r lies in its piece.
+    """
+    chain = chains - 1
+    while chain > 0:
+        own = shared[chain]
+        if own <= depth[rank[chain_edge[chain]]] and lowest[chain, own] <= r <= above[chain, own]:
+            break
+        chain -= 1
+    # Not by halves: one vector loop is done before halving has guessed wrong twice.
+    lows, highs, common = lowest[chain], above[chain], np.int32(0)
+    for d in range(depth[rank[chain_edge[chain]]] + 1):
+        common = np.int32(common + (np.int32(lows[d] <= r) & np.int32(r <= highs[d])))
+    return chain, common
+
+
+@kernel
+def _round_about(edges, edge_start, edge_end):
+    """A point in the middle of the stop's edges, and a distance within which all their ends are.
+
+    In single precision, which is off by centimetres in a region: a decimetre is added.
+    """
+    low = np.full(2, np.float32(np.inf), np.float32)
+    high = np.full(2, np.float32(-np.inf), np.float32)
+    for e in edges:
+        for axis in range(2):
+            low[axis] = min(low[axis], edge_start[e, axis], edge_end[e, axis])
+            high[axis] = max(high[axis], edge_start[e, axis], edge_end[e, axis])
+    reach_m = np.hypot(np.float64(high[0] - low[0]), np.float64(high[1] - low[1])) / 2 + 0.1
+    return (low[0] + high[0]) / np.float32(2), (low[1] + high[1]) / np.float32(2), reach_m
+
+
+@kernel
+def _enter(total, row, top_ms, top_row, found, k):
+    """Keeps the k least (total, row) in order; a row comes once. Returns how many there are."""
+    if found < k:
+        at = found
+        found += 1
+    else:
+        at = k - 1
+        if total > top_ms[at] or (total == top_ms[at] and row > top_row[at]):
+            return found
+    while at > 0 and (top_ms[at - 1] > total or (top_ms[at - 1] == total and top_row[at - 1] > row)):
+        top_ms[at] = top_ms[at - 1]
+        top_row[at] = top_row[at - 1]
+        at -= 1
+    top_ms[at] = total
+    top_row[at] = row
+    return found
 
 
 @kernel
 def soonest(
-    rank, parent, depth, up_first, up_depth, up_ms, loop_ms,
+    rank, parent, depth, up_first, up_depth, up_ms, down_ms, loop_ms, size,
     edge_ms, edge_start, edge_end, ms_per_m,
-    target_edge, target_fraction, target_row, least_from, above, lowest,
-    place_edge, place_fraction, delay_ms, most_ms, k,
-    rows, row_of, rank_in, following,
-    near_m2, near_row, away_m2, best_ms, best_side, in_top, top_ms, top_row,
+    target_edge, target_fraction, place_edge, place_fraction, delay_ms, most_ms, k,
+    rows, blocks, row_of, rank_in, following,
+    chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest,
+    near_m2, near_row, away_m2, best_ms, best_side, top_ms, top_row,
 ):  # fmt: skip
     """The k soonest units by (delay + travel, row), exactly: what `_kernels.ball` answers.
 
     No way leads farther than a metre in ms_per_m, so the straight line is a lower bound; the len(near_row) nearest
     units are evaluated first, then whoever may still be sooner than the k-th; with k = 0 all are. A second bound needs
     no label of the unit: every way passes a common ancestor, and takes as long as from the nearest of them at least.
-    A unit that needs more than most_ms[row] is not among the k. Fills away_m2 (square metres; -1: looked at, inf: has
-    no place), best_ms (NEVER: not evaluated, or no way), best_side (0, 1; 2, 3: straight along the target edge),
-    top_ms, top_row.
+    A unit that needs more than most_ms[row] is not among the k; an empty most_ms limits none. Fills away_m2 (square
+    metres; -1: looked at, inf: has no place), best_ms (NEVER: not evaluated, or no way), best_side, top_ms, top_row.
     Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
     delay + travel >= its delay + frontier.
     """
     count = len(delay_ms)
-    targets = 0
-    target = np.empty(len(target_edge), np.int32)
-    part = np.empty(len(target_edge), np.int32)
-    for i in range(len(target_edge)):
-        if edge_ms[target_edge[i]] < NEVER:
-            target[targets] = i
-            part[targets] = part_ms(edge_ms[target_edge[i]], target_fraction[i])
-            targets += 1
+    limited = len(most_ms) > 0
+    chains, spare = _label_stop(
+        target_edge, target_fraction, edge_ms, rank, parent, depth, up_first, up_depth, down_ms, loop_ms, size,
+        chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest,
+    )  # fmt: skip
+    x, y, reach_m = _round_about(chain_edge[:chains], edge_start, edge_end)
     least_delay = NEVER
     near = 0
     for row in range(count):
         best_ms[row] = NEVER
-        best_side[row] = -1
-        in_top[row] = False
         least_delay = min(least_delay, delay_ms[row])
         least = np.float32(np.inf)
         for side in range(2):
             e = place_edge[row, side]
-            if e < 0:
-                continue
-            for j in range(targets):
-                t = target_edge[target[j]]
-                dx = edge_end[e, 0] - edge_start[t, 0]
-                dy = edge_end[e, 1] - edge_start[t, 1]
-                # Along the target edge itself there is no way from its end to its start to drive.
-                away = dx * dx + dy * dy if e != t else np.float32(0.0)
-                least = min(least, away)
+            if e >= 0:
+                dx = edge_end[e, 0] - x
+                dy = edge_end[e, 1] - y
+                least = min(least, dx * dx + dy * dy)
         away_m2[row] = least
         if near < len(near_row):
-            at = near
+            place = near
             near += 1
         elif near > 0 and least < near_m2[near - 1]:
-            at = near - 1
+            place = near - 1
         else:
             continue
-        while at > 0 and near_m2[at - 1] > least:
-            near_m2[at] = near_m2[at - 1]
-            near_row[at] = near_row[at - 1]
-            at -= 1
-        near_m2[at] = least
-        near_row[at] = row
+        while place > 0 and near_m2[place - 1] > least:
+            near_m2[place] = near_m2[place - 1]
+            near_row[place] = near_row[place - 1]
+            place -= 1
+        near_m2[place] = least
+        near_row[place] = row
     found = 0
+    evaluated = 0
     enough_m2 = np.float32(np.inf)
     nearest_left_m2 = np.float32(np.inf)
     frontier = NEVER
-    common = np.empty((2, len(target_edge)), np.int32)
-    pair_ms = np.empty((2, len(target_edge)), np.int32)
-    for turn in range(near + count):
+    rest = np.empty(2, np.int32)
+    chain = np.empty(2, np.int32)
+    common = np.empty(2, np.int32)
+    target = np.empty(2, np.int32)
+    bound_of = np.empty(2, np.int32)
+    for turn in range(near + count if chains > 0 else 0):
         row = near_row[turn] if turn < near else turn - near
         if away_m2[row] < 0.0:
             continue
@@ -191,65 +283,72 @@ def soonest(
         bound = NEVER
         for side in range(2):
             e = place_edge[row, side]
+            common[side] = 0
             if e < 0 or edge_ms[e] >= NEVER:
                 continue
-            r = rank[e]
-            rest = np.int32(edge_ms[e] - part_ms(edge_ms[e], place_fraction[row, side]))
-            for j in range(targets):
-                i = target[j]
-                t = target_edge[i]
-                if t == e:
-                    common[side, j] = depth[r]
-                    pair_ms[side, j] = 0
-                else:
-                    common[side, j] = _meet(above[i], lowest[i], depth[rank[t]], r) + 1
-                    away = least_from[i, common[side, j] - 1] if common[side, j] > 0 else NEVER
-                    pair_ms[side, j] = rest + max(np.int32(away - edge_ms[t]), np.int32(0)) + part[j]
-                bound = min(bound, pair_ms[side, j])
+            rest[side] = edge_ms[e] - part_ms(edge_ms[e], place_fraction[row, side])
+            chain[side], common[side] = _meet(rank[e], chains, chain_edge, rank, depth, shared, above, lowest)
+            target[side] = -1
+            for j in range(chains):
+                if chain_edge[j] == e:
+                    target[side] = j
+            if target[side] >= 0:
+                bound = np.int32(0)
+            elif common[side] > 0:
+                bound = min(bound, np.int32(rest[side] + max(least_ms[chain[side], common[side] - 1] - spare, 0)))
         if found == k and k > 0 and bound + least_delay > top_ms[k - 1]:
             frontier = min(frontier, bound)
             continue
+        bound = NEVER
         for side in range(2):
-            e = place_edge[row, side]
-            if e < 0 or edge_ms[e] >= NEVER:
+            if common[side] == 0:
                 continue
-            r = rank[e]
-            gone = part_ms(edge_ms[e], place_fraction[row, side])
-            at = label(r, parent, depth, up_first, up_depth, up_ms, rows, row_of, rank_in, following)
-            for j in range(targets):
-                if delay_ms[row] + pair_ms[side, j] >= best_ms[row]:
-                    continue
-                i = target[j]
-                t = target_edge[i]
-                straight = 0
-                if t != e:
-                    travel = _least_sum(rows[at], target_row[i], common[side, j])
-                elif gone <= part[j]:
-                    travel = np.int32(0)
-                    straight = 2
-                else:
-                    # Ahead of the stop on its own edge: once round, above this edge or below it.
-                    travel = min(loop_ms[r], _least_sum(rows[at], target_row[i], common[side, j]))
-                if travel >= NEVER:
-                    continue
-                # The label ends at the far end of t, and a unit starts with the rest of its edge.
-                total = np.int32(delay_ms[row] + (edge_ms[e] - gone) + (travel - edge_ms[t]) + part[j])
-                if total < best_ms[row]:
-                    best_ms[row] = total
-                    best_side[row] = side + straight
-        if k > 0 and best_ms[row] < NEVER and best_ms[row] <= most_ms[row]:
-            found = _offer(best_ms[row], row, in_top, top_ms, top_row, found, k)
+            e = place_edge[row, side]
+            bound_of[side] = 0
+            if target[side] < 0:
+                at = label(rank[e], parent, depth, up_first, up_depth, up_ms, rows, blocks, row_of, rank_in, following)
+                least = _least_sum(blocks[at], to_blocks[chain[side]], (common[side] + BLOCK - 1) // BLOCK)
+                bound_of[side] = rest[side] + max(least - spare, 0) if least < NEVER else NEVER
+            bound = min(bound, bound_of[side])
+        if found == k and k > 0 and bound + least_delay > top_ms[k - 1]:
+            frontier = min(frontier, bound)
+            continue
+        best = NEVER
+        best_side[row] = -1
+        for side in range(2):
+            if common[side] == 0 or delay_ms[row] + bound_of[side] >= best:
+                continue
+            e = place_edge[row, side]
+            # Asked for again, since the other side's may have taken its row.
+            at = label(rank[e], parent, depth, up_first, up_depth, up_ms, rows, blocks, row_of, rank_in, following)
+            j = target[side]
+            if j < 0:
+                travel = _least_sum(rows[at], to_ms[chain[side]], common[side])
+            elif edge_ms[e] - rest[side] <= part[j]:
+                # Straight along the target edge: the unit is behind the stop, or beside it to the millisecond.
+                travel = np.int32(part[j] - edge_ms[e] + spare)
+            else:
+                # Ahead of the stop on its own edge it has to come round, above this edge or below it.
+                travel = min(round_ms[j], _least_sum(rows[at], to_ms[chain[side]], np.int32(common[side] - 1)))
+            total = np.int32(delay_ms[row] + rest[side] + travel - spare)
+            if travel < NEVER and total < best:
+                best = total
+                best_side[row] = side
+        best_ms[row] = best
+        if best == NEVER:
+            continue
+        evaluated += 1
+        if k > 0 and (not limited or best <= most_ms[row]):
+            found = _enter(best, row, top_ms, top_row, found, k)
             if found == k:
                 # Two milliseconds more, so that whoever is left out is later than the k-th for certain.
-                enough_m = (top_ms[k - 1] - least_delay + 2) / ms_per_m + 0.1 if ms_per_m > 0.0 else np.inf
+                enough_m = (top_ms[k - 1] - least_delay + 2) / ms_per_m + reach_m if ms_per_m > 0.0 else np.inf
                 enough_m2 = np.float32(enough_m * enough_m)
     if nearest_left_m2 < np.inf:
-        frontier = min(frontier, _bound_ms(nearest_left_m2, ms_per_m))
-    evaluated = 0
+        far_m = np.sqrt(np.float64(nearest_left_m2)) - reach_m
+        frontier = min(frontier, np.int32(min(max(far_m, 0.0) * ms_per_m, NEVER)))
     least_left = NEVER
     for row in range(count):
-        if best_ms[row] < NEVER:
-            evaluated += 1
-        else:
+        if best_ms[row] == NEVER:
             least_left = min(least_left, delay_ms[row])
     return found, frontier, evaluated, least_left

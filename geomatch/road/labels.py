@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,31 +23,29 @@ from geomatch.road.travel_time import Places, Soonest, Targets
 
 
 class Labels:
-    """Labels of one direction of one Weights, the oldest given up first. Not for two threads at a time."""
+    """Labels of edges under one Weights, the oldest given up first. Not for two threads at a time."""
 
-    def __init__(self, hierarchy: Hierarchy, arc_ms: Ints, rows: int) -> None:
+    def __init__(self, hierarchy: Hierarchy, rows: int) -> None:
         self._hierarchy = hierarchy
-        self._arc_ms = arc_ms
         # Whole cache lines; memory is only used up once a row is filled.
-        self._rows = np.empty((rows, -(-hierarchy.height // 16) * 16), np.int32)
+        self._rows = np.empty((rows, _blocks(hierarchy) * kernels.BLOCK), np.int32)
+        self._blocks = np.empty((rows, _blocks(hierarchy)), np.int32)
         self._row_of = np.full(len(hierarchy.rank), -1, np.int32)
         self._rank_in = np.full(rows, -1, np.int32)
         self._following = np.zeros(1, np.int64)
 
     @property
-    def climbing(self) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
-        """What a kernel needs to climb: the tree and its arcs with their times."""
-        h = self._hierarchy
-        return h.rank, h.parent, h.depth, h.up_first, h.up_depth, self._arc_ms
-
-    @property
-    def held(self) -> tuple[Ints, Ints, Ints, Longs]:
+    def held(self) -> tuple[Ints, Ints, Ints, Ints, Longs]:
         """What a kernel needs to find a label, or to put one in."""
-        return self._rows, self._row_of, self._rank_in, self._following
+        return self._rows, self._blocks, self._row_of, self._rank_in, self._following
 
     def forget(self, reached: Bools) -> Ints:
         """Gives up every label that climbs over a rank whose arcs have other times now; returns the ranks it was of."""
         return live_kernels.forget(reached, self._hierarchy.parent, self._row_of, self._rank_in)  # type: ignore[no-any-return]  # a kernel has no types
+
+
+def _blocks(hierarchy: Hierarchy) -> int:
+    return -(-hierarchy.height // kernels.BLOCK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,59 +145,77 @@ class HierarchyEngine:
         return self._mode(mode).forget(reached)
 
 
+class _StopLabel(NamedTuple):
+    """Where the kernel writes what it makes of a stop, a row for each target: see `_label_stop`."""
+
+    edge: Ints
+    part: Ints
+    round_ms: Ints
+    shared: Ints
+    to_ms: Ints
+    to_blocks: Ints
+    least_ms: Ints
+    above: Ints
+    lowest: Ints
+
+    @classmethod
+    def of(cls, targets: int, hierarchy: Hierarchy) -> _StopLabel:
+        edge, part, round_ms, shared = np.empty((4, targets), np.int32)
+        to_ms, least_ms, above, lowest = np.empty((4, targets, hierarchy.height), np.int32)
+        to_blocks = np.empty((targets, _blocks(hierarchy)), np.int32)
+        return cls(edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest)
+
+
 class _Mode:
     """One driving mode of one engine: its weights, its labels and the lock that guards them."""
 
     def __init__(self, ground: Ground, weights: Weights, labels: int) -> None:
         h = weights.hierarchy
         self.weights = weights
-        self._ground = ground
-        self._edge_ms = weights.edge_ms
-        self._ms_per_m = ground.least_ms_per_m(weights.edge_ms)
-        self._loop_ms = weights.loop_ms
-        self._size = h.size
-        self._width = h.height
-        self._from = Labels(h, weights.up_ms, labels)
-        self._to = Labels(h, weights.down_ms, max(64, labels // 64))
+        self._climbing = h.rank, h.parent, h.depth, h.up_first, h.up_depth, weights.up_ms
+        self._ways = (
+            *self._climbing, weights.down_ms, weights.loop_ms, h.size,
+            weights.edge_ms, ground.start, ground.end, ground.least_ms_per_m(weights.edge_ms),
+        )  # fmt: skip
+        self._labels = Labels(h, labels)
+        self._stop = _StopLabel.of(2, h)
         self._lock = threading.Lock()
 
     def warm(self, edges: Ints) -> None:
         with self._lock:
-            kernels.warm(edges[edges >= 0].ravel(), *self._from.climbing, *self._from.held)
+            kernels.warm(edges[edges >= 0].ravel(), *self._climbing, *self._labels.held)
 
     def forget(self, reached: Bools) -> Ints:
         with self._lock:
-            self._to.forget(reached)
-            return self._from.forget(reached)
+            return self._labels.forget(reached)
 
     def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, most_ms: Ints | None) -> Soonest:
         count = len(delay_ms)
-        most = np.full(count, NEVER_MS, np.int32) if most_ms is None else most_ms
         # When everyone is wanted all are evaluated and then sorted: it does not matter who is near.
         k = 0 if k >= count else k
         near = min(count, max(16, 2 * k)) if k else 0
-        best, side, top_ms, top_row = np.empty((4, count), np.int32)
-        target_row, least_from, above, lowest = np.empty((4, len(targets.edge), self._width), np.int32)
+        best, side = np.empty((2, count), np.int32)
+        near_row, top_ms, top_row = np.empty(near, np.int32), np.empty(k, np.int32), np.empty(k, np.int32)
         with self._lock:
-            kernels.label_targets(
-                targets.edge, *self._to.climbing, self._size, *self._to.held, target_row, least_from, above, lowest
-            )
+            if len(targets.edge) > len(self._stop[0]):
+                self._stop = _StopLabel.of(len(targets.edge), self.weights.hierarchy)
             found, frontier, evaluated, least_delay = kernels.soonest(
-                *self._from.climbing, self._loop_ms,
-                self._edge_ms, self._ground.start, self._ground.end, self._ms_per_m,
-                targets.edge, targets.fraction, target_row, least_from, above, lowest,
-                places.edge, places.fraction, delay_ms, most, k,
-                *self._from.held,
-                np.empty(near, np.float32), np.empty(near, np.int32), np.empty(count, np.float32),
-                best, side, np.empty(count, np.bool_), top_ms, top_row,
+                *self._ways, targets.edge, targets.fraction, places.edge, places.fraction, delay_ms,
+                _UNLIMITED if most_ms is None else most_ms, k, *self._labels.held, *self._stop,
+                np.empty(near, np.float32), near_row, np.empty(count, np.float32), best, side, top_ms, top_row,
             )  # fmt: skip
         if k:
             rows, total = top_row[:found], top_ms[:found]
         else:
             order = np.argsort(best, kind="stable").astype(np.int32)
-            rows = order[((best < NEVER_MS) & (best <= most))[order]]
+            may_go = best < NEVER_MS if most_ms is None else (best < NEVER_MS) & (best <= most_ms)
+            rows = order[may_go[order]]
             total = best[rows]
         return Soonest(
-            rows=rows, total_ms=total, side=side[rows] & 1, evaluated_ms=best, evaluated=evaluated,
-            frontier_ms=int(frontier), least_delay_ms=int(least_delay),
+            rows=rows, total_ms=total, side=side[rows], evaluated_ms=best, evaluated=evaluated,
+            frontier_ms=frontier, least_delay_ms=least_delay,
         )  # fmt: skip
+
+
+_UNLIMITED = np.zeros(0, np.int32)
+"""Nobody's agreement says how long it may take."""

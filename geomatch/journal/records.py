@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -56,8 +58,10 @@ class Record:
         return hashlib.sha256(self.previous + canonical(head)).digest()
 
     @property
-    def day(self) -> int:
-        return day_of(self.at)
+    def is_whole(self) -> bool:
+        """Is it what was written, as far as it tells by itself? Whether it is in its place, the chain tells."""
+        kept = self.payload is None or hashlib.sha256(self.payload).digest() == self.payload_hash
+        return kept and self.hash == self.expected_hash
 
 
 def chained(drafts: Iterable[Draft], last: Record | None) -> Iterator[Record]:
@@ -84,18 +88,37 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def plain(kind: type[T], value: T) -> Any:
+def plain(kind: type[T], value: T, *, leave_out: AbstractSet[str] = frozenset()) -> Any:
     """A value of the model as dicts, lists and numbers. Not its form on the wire: that cuts times to milliseconds."""
-    return _adapter(kind).dump_python(value)  # type: ignore[arg-type]  # mypy holds a type[T] to be unhashable
+    adapter = _adapter(kind)  # type: ignore[arg-type]  # mypy holds a type[T] to be unhashable
+    return adapter.dump_python(value, exclude=set(leave_out) or None, warnings=False)
 
 
 def encoded(kind: type[T], value: T) -> bytes:
-    return canonical(plain(kind, value))
+    said = plain(kind, value)
+    try:
+        return canonical(said)
+    except ValueError:
+        # A limit may be infinite; JSON has no such number, and what reads the word takes it for one.
+        return canonical(_spelled(said))
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _spelled(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(inner) for inner in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def decoded(kind: type[T], payload: bytes) -> T:
-    made: T = _adapter(kind).validate_python(json.loads(payload))  # type: ignore[arg-type]  # the same
-    return made
+    return made(kind, json.loads(payload))
+
+
+def made(kind: type[T], said: Any) -> T:
+    """Of what `plain` gave, or its JSON."""
+    value: T = _adapter(kind).validate_python(said)  # type: ignore[arg-type]  # as above
+    return value
 
 
 def day_of(time: UnixTime) -> int:

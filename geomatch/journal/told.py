@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import ClassVar
 
+from geomatch.backup.eta import EtaPriors
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
+from geomatch.fleet.limits import FleetLimits
 from geomatch.journal.faults import BadJournal
 from geomatch.journal.records import decoded
+from geomatch.journal.telling import Regions, Told
+from geomatch.journal.told_of_stops import (
+    Assigned,
+    AssignmentStepped,
+    Code4Told,
+    OfficerHeard,
+    PhaseTold,
+    StopChanged,
+    StopCleared,
+    StopOpened,
+)
 from geomatch.matcher import Matcher
 from geomatch.model import Fix, FixResult, Status, Unit, UnitState
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
-
-Regions: TypeAlias = Callable[[str], Region]
-"""The region of a content hash; raises BadInput where there is none."""
-
-
-class Told(Protocol):
-    """`again` tells a matcher the same as was told when it was written, and gives what the matcher said."""
-
-    kind: ClassVar[str]
-    of_fleet: ClassVar[bool]
-    """It changes units alone, so that whoever ranks need not wait for it."""
-
-    def again(self, matcher: Matcher, regions: Regions) -> object: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +109,36 @@ class Activated:
     of_fleet: ClassVar[bool] = False
     name: str
     hash: str
+    agreements: Mapping[str, str]
 
     def again(self, matcher: Matcher, regions: Regions) -> None:
         matcher.activate(regions(self.hash))
 
 
-KINDS: Mapping[str, type[Told]] = {
-    kind.kind: kind for kind in (Registered, Removed, Fixes, StatusSaid, FleetReplaced, FleetChanged, Activated)
-}
+@dataclass(frozen=True, kw_only=True)
+class Began:
+    """A process took the journal up: on which map and papers, by which numbers. What it knew is noted beside it."""
+
+    kind: ClassVar[str] = "began"
+    of_fleet: ClassVar[bool] = False
+    release: str
+    name: str
+    hash: str
+    agreements: Mapping[str, str]
+    limits: FleetLimits
+    priors: EtaPriors
+
+    def again(self, _matcher: Matcher, _regions: Regions) -> None:
+        """Nothing that a matcher is told: it is how one is made."""
+
+
+KINDS: Mapping[str, type[Told]] = MappingProxyType({
+    kind.kind: kind
+    for kind in (
+        Registered, Removed, Fixes, StatusSaid, FleetReplaced, FleetChanged, Activated, Began, StopOpened, PhaseTold,
+        OfficerHeard, StopChanged, Code4Told, StopCleared, Assigned, AssignmentStepped,
+    )
+})  # fmt: skip
 
 
 def told_of(kind: str, payload: bytes) -> Told:
@@ -121,6 +146,13 @@ def told_of(kind: str, payload: bytes) -> Told:
     if kind not in KINDS:
         raise BadJournal(f"the journal tells of {kind!r}, which this geomatch does not know: upgrade it")
     return decoded(KINDS[kind], payload)
+
+
+def papers_of(region: Region) -> dict[str, str]:
+    """id@version -> status and the SHA-256 of all the agreement says."""
+    agreements = () if region.agreements is None else region.agreements.all
+    said = {one.key: json.dumps(asdict(one), sort_keys=True, default=str) for one in agreements}
+    return {one.key: f"{one.status} {hashlib.sha256(said[one.key].encode()).hexdigest()}" for one in agreements}
 
 
 def known_regions(*regions: Region) -> Regions:

@@ -1,0 +1,58 @@
+"""A ranking as it is noted: the question, whole, and the answer with all that is not derived from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from geomatch.journal.records import canonical, made, plain
+from geomatch.matcher import Matcher
+from geomatch.model import Ranking, Stop, UnitState
+from geomatch.quantities import UnixTime
+
+KIND = "ranking"
+_LAZY = frozenset({"excluded", "beyond_k"})
+"""Of thousands of units; `counts` has them by reason, and whoever replays the ranking has each of them again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    stop: Stop
+    k: int
+    now: UnixTime
+    exclude_units: tuple[str, ...] = ()
+    with_routes: bool = False
+    units: tuple[UnitState, ...] | None = None
+    """Those that came with the request; None: the fleet that was held."""
+
+    def asked_of(self, matcher: Matcher) -> Ranking:
+        if self.units is not None:
+            return matcher.rank_units(
+                self.stop, self.units, self.k, now=self.now, exclude_units=self.exclude_units,
+                with_routes=self.with_routes,
+            )  # fmt: skip
+        return matcher.rank(
+            self.stop, self.k, now=self.now, exclude_units=self.exclude_units, with_routes=self.with_routes
+        )
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A question and its answer, on the way to the journal; encoded when it is called."""
+
+    question: Question
+    ranking: Ranking
+
+    def __call__(self) -> bytes:
+        return canonical({"question": plain(Question, self.question), "answer": plain_answer(self.ranking)})
+
+
+def plain_answer(ranking: Ranking) -> dict[str, object]:
+    said: dict[str, object] = plain(Ranking, ranking, leave_out=_LAZY)
+    return said
+
+
+def read_note(payload: bytes) -> tuple[Question, bytes]:
+    """The question, and the canonical bytes of the answer that was given."""
+    note = json.loads(payload)
+    return made(Question, note["question"]), canonical(note["answer"])

@@ -1,0 +1,297 @@
+"""A matcher whose every word is kept: what it is told is in the journal before it is acknowledged, and so in order is
+every ranking, with the event it knew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
+from geomatch.backup.eta import EtaPriors
+from geomatch.fleet.delta import FleetDelta
+from geomatch.fleet.fleet import Fleet
+from geomatch.fleet.limits import FleetLimits
+from geomatch.journal import rankings, state
+from geomatch.journal.log import Journal
+from geomatch.journal.rankings import Noted, Question
+from geomatch.journal.recorded_stops import RecordedStops
+from geomatch.journal.records import encoded
+from geomatch.journal.restore import Restored, restored
+from geomatch.journal.store import Store
+from geomatch.journal.telling import Told
+from geomatch.journal.told import (
+    Activated,
+    Began,
+    Fixes,
+    FleetChanged,
+    FleetReplaced,
+    Registered,
+    Removed,
+    StatusSaid,
+    papers_of,
+)
+from geomatch.journal.told_of_stops import Assigned, StopOpened
+from geomatch.matcher import Matcher, Memory, Snapshot
+from geomatch.model import (
+    Availability,
+    Comparison,
+    Explanation,
+    Fix,
+    FixResult,
+    Ranking,
+    Route,
+    Status,
+    Stop,
+    Unit,
+    UnitState,
+)
+from geomatch.quantities import UnixTime
+from geomatch.region import Region
+
+STATE_AFTER_BYTES = 8_000_000
+"""Told since the last state, about 45,000 fixes: a start tells them again in a second or two."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """After an event that is done: its number, and the version of the fleet."""
+
+    event: int
+    version: int
+
+
+class Recorder:
+    """Stands in for a matcher, with the same methods. Whatever is told has to come through here.
+
+    A ranking waits for nobody's disk: its line is written soon after. It may rest on what was told a moment ago and is
+    not acknowledged yet; its line then stands after that event's, or neither is there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        region: Region,
+        *,
+        clock: Callable[[], UnixTime],
+        limits: FleetLimits | None = None,
+        priors: EtaPriors | None = None,
+        release: str = "",
+        state_after_bytes: int = STATE_AFTER_BYTES,
+    ) -> None:
+        """Takes the journal up where it was left, on this region. Returns when that is in the store.
+
+        Raises BadJournal, and JournalDown.
+        """
+        self.restored: Restored = restored(store, region, limits=limits, priors=priors)
+        """What was found in the journal; its memory is not kept."""
+        memory = self.restored.memory
+        self.matcher = Matcher(region, limits=limits, priors=priors, memory=memory)
+        self.stops = RecordedStops(self.matcher, self._tell)
+        self.journal = Journal(store, clock=clock)
+        self._regions: dict[str, Region] = {}
+        self._order = Lock()
+        """Held by whoever tells, from before the matcher knows until the line is handed in: both go in one order."""
+        self._brief = Lock()
+        """Held by whoever looks for a moment, and by whoever tells of anything but units: that is quickly done."""
+        self._mark = _Mark(self.restored.event, self.matcher.fleet.version)
+        self._state_after_bytes, self._told_bytes = state_after_bytes, 0
+        began = Began(
+            release=release, name=region.name, hash=region.hash, agreements=papers_of(region),
+            limits=self.matcher.limits, priors=self.matcher.priors,
+        )  # fmt: skip
+        line = self.journal.tell(Began.kind, self._mark.event + 1, encoded(Began, began))
+        self._mark = _Mark(self._mark.event + 1, self._mark.version)
+        self._note_state(memory)
+        self.journal.wait(line)
+        self.journal.flush()
+
+    @property
+    def region(self) -> Region:
+        return self.matcher.region
+
+    @property
+    def fleet(self) -> Fleet:
+        """For questions about units."""
+        return self.matcher.fleet
+
+    @property
+    def limits(self) -> FleetLimits:
+        return self.matcher.limits
+
+    @property
+    def priors(self) -> EtaPriors:
+        return self.matcher.priors
+
+    @property
+    def epoch(self) -> int:
+        return self.matcher.epoch
+
+    @property
+    def event(self) -> int:
+        """The last that was told."""
+        return self._mark.event
+
+    def activate(self, region: Region) -> None:
+        self._regions[region.hash] = region
+        try:
+            self._tell(Activated(name=region.name, hash=region.hash, agreements=papers_of(region)))
+        finally:
+            self._regions.clear()
+
+    def register(self, units: Sequence[Unit]) -> None:
+        self._tell(Registered(units=tuple(units)))
+
+    def remove(self, unit_ids: Sequence[str]) -> None:
+        self._tell(Removed(unit_ids=tuple(unit_ids)))
+
+    def update(self, fixes: Sequence[Fix], now: UnixTime | None = None) -> list[FixResult]:
+        return cast(list[FixResult], self._tell(Fixes(fixes=tuple(fixes), now=now)))
+
+    def set_status(
+        self,
+        unit_id: str,
+        *,
+        availability: Availability | str = Availability.available,
+        activity: str = "patrol",
+        at: UnixTime,
+    ) -> Status:
+        status = Status(availability=availability, activity=activity, at=at)  # type: ignore[arg-type]  # Status reads the word
+        return cast(Status, self._tell(StatusSaid(unit=unit_id, status=status)))
+
+    def state(self, unit_id: str) -> UnitState:
+        return self.matcher.state(unit_id)
+
+    def states(self) -> list[UnitState]:
+        return self.matcher.states()
+
+    def replace_fleet(
+        self, states: Sequence[UnitState], *, source: str, source_seq: int, now: UnixTime | None = None
+    ) -> list[FixResult]:
+        told = FleetReplaced(states=tuple(states), source=source, source_seq=source_seq, now=now)
+        return cast(list[FixResult], self._tell(told))
+
+    def apply_delta(
+        self, delta: FleetDelta, *, source: str, source_seq: int, now: UnixTime | None = None
+    ) -> list[FixResult]:
+        told = FleetChanged(delta=delta, source=source, source_seq=source_seq, now=now)
+        return cast(list[FixResult], self._tell(told))
+
+    def open_stop(self, stop: Stop, *, at: UnixTime, position: str | None = None) -> OpenStop:
+        return cast(OpenStop, self._tell(StopOpened(stop=stop, at=at, position=position)))
+
+    def assign(
+        self,
+        stop_id: str,
+        unit_id: str,
+        *,
+        version: int,
+        at: UnixTime,
+        reason: ChoiceReason | None = None,
+        by: str | None = None,
+    ) -> Assignment:
+        told = Assigned(stop_id=stop_id, unit_id=unit_id, version=version, at=at, reason=reason, by=by)
+        return cast(Assignment, self._tell(told, outcome=Assignment))
+
+    def snapshot(self) -> Snapshot:
+        return self.matcher.snapshot()
+
+    def rank(
+        self,
+        stop: Stop,
+        k: int = 5,
+        *,
+        now: UnixTime,
+        exclude_units: Sequence[str] = (),
+        with_routes: bool = False,
+    ) -> Ranking:
+        on, event = self._moment()
+        answer = self.matcher.rank(stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on)
+        asked = Question(stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes)
+        self.journal.note(rankings.KIND, event, Noted(asked, answer))
+        return answer
+
+    def rank_units(
+        self,
+        stop: Stop,
+        states: Sequence[UnitState],
+        k: int = 5,
+        *,
+        now: UnixTime,
+        exclude_units: Sequence[str] = (),
+        with_routes: bool = False,
+    ) -> Ranking:
+        on, event = self._moment()
+        answer = self.matcher.rank_units(
+            stop, states, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on
+        )
+        asked = Question(
+            stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes, units=tuple(states)
+        )
+        self.journal.note(rankings.KIND, event, Noted(asked, answer))
+        return answer
+
+    def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
+        """Not kept: it can be asked again of a replay."""
+        return self.matcher.compare(stop, now=now)
+
+    def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
+        """Not kept, as above."""
+        return self.matcher.explain(stop, unit_id, now=now)
+
+    def route(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Route:
+        """Not kept, as above."""
+        return self.matcher.route(stop, unit_id, now=now)
+
+    def close(self) -> None:
+        """Notes what is known, for a quick next start, and ends. Nothing may be told after it. Raises JournalDown."""
+        with self._order:
+            if self._told_bytes:
+                self._note_state(self.matcher.memory())
+            self.journal.close()
+
+    def _tell(self, told: Told, *, outcome: type[Any] | None = None) -> object:
+        """Tells the matcher, hands the line in, and waits until it is in the store.
+
+        What the matcher does not take leaves no line. Raises JournalDown.
+        """
+        payload = encoded(type(told), told)
+        with self._order:
+            self.journal.check()
+            event = self._mark.event + 1
+            if told.of_fleet:
+                said = told.again(self.matcher, self._regions.__getitem__)
+                self._mark = _Mark(event, self.matcher.fleet.version)
+            else:
+                with self._brief:
+                    said = told.again(self.matcher, self._regions.__getitem__)
+                    self._mark = _Mark(event, self.matcher.fleet.version)
+            line = self.journal.tell(told.kind, event, payload)
+            if outcome is not None:
+                self.journal.note(f"{told.kind}_made", event, encoded(outcome, said))
+            self._told_bytes += len(payload)
+            if self._told_bytes >= self._state_after_bytes:
+                self._note_state(self.matcher.memory())
+        self.journal.wait(line)
+        return said
+
+    def _moment(self) -> tuple[Snapshot, int]:
+        """A snapshot, and the last event that is in it.
+
+        Only units can change meanwhile, and only by the one event that is being told: if the fleet is beyond the last
+        event that is done, that one is in it.
+        """
+        with self._brief:
+            while True:
+                mark = self._mark
+                on = self.matcher.snapshot()
+                if self._mark is mark:
+                    return on, mark.event + (on.view.version != mark.version)
+
+    def _note_state(self, memory: Memory) -> None:
+        self._told_bytes = 0
+        for make in state.parts_of(memory):
+            self.journal.note(state.KIND, self._mark.event, make)

@@ -1,0 +1,116 @@
+"""What a matcher is told of open stops and assignments, one class a kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from geomatch.backup.assignments import Assignment, AssignmentState, ChoiceReason, OpenStop
+from geomatch.journal.telling import Regions
+from geomatch.matcher import Matcher
+from geomatch.model import Need, Phase, Stop, Urgency
+from geomatch.quantities import UnixTime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopOpened:
+    kind: ClassVar[str] = "stop"
+    of_fleet: ClassVar[bool] = False
+    stop: Stop
+    at: UnixTime
+    position: str | None
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenStop:
+        return matcher.open_stop(self.stop, at=self.at, position=self.position)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseTold:
+    kind: ClassVar[str] = "stop_phase"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    phase: Phase
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenStop:
+        return matcher.stops.set_phase(self.stop_id, self.phase, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficerHeard:
+    kind: ClassVar[str] = "stop_heard"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenStop:
+        return matcher.stops.heard(self.stop_id, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopChanged:
+    kind: ClassVar[str] = "stop_change"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    at: UnixTime
+    urgency: Urgency | None
+    need: Need | None
+    units_on_scene: tuple[str, ...] | None
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenStop:
+        return matcher.stops.change(
+            self.stop_id, at=self.at, urgency=self.urgency, need=self.need, units_on_scene=self.units_on_scene
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code4Told:
+    kind: ClassVar[str] = "stop_code_4"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenStop:
+        return matcher.stops.code_4(self.stop_id, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopCleared:
+    kind: ClassVar[str] = "stop_cleared"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenStop:
+        return matcher.stops.clear(self.stop_id, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assigned:
+    """As it was asked for; what was decided by it, with the rank of the unit, is noted beside it."""
+
+    kind: ClassVar[str] = "assignment"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    unit_id: str
+    version: int
+    at: UnixTime
+    reason: ChoiceReason | None
+    by: str | None
+
+    def again(self, matcher: Matcher, _regions: Regions) -> Assignment:
+        return matcher.assign(
+            self.stop_id, self.unit_id, version=self.version, at=self.at, reason=self.reason, by=self.by
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentStepped:
+    kind: ClassVar[str] = "assignment_step"
+    of_fleet: ClassVar[bool] = False
+    assignment_id: str
+    state: AssignmentState
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> Assignment:
+        return matcher.stops.advance(self.assignment_id, self.state, at=self.at)

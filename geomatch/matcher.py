@@ -275,8 +275,8 @@ class Matcher:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
         on = self.snapshot()
         return compare.compare(
-            stop, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas, asked=on.asked.get(stop.id),
-            assigned=assigning.taken(self.stops.view(), stop, on.view),
+            stop, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas,
+            asked=on.asked.get(stop.id), assigned=assigning.taken(self.stops.view(), stop, on.view),
         )  # fmt: skip
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:

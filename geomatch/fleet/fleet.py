@@ -163,6 +163,12 @@ class Fleet:
                 unit=self._roster.units[slot], fix=self._rows.fixes[slot], status=self._rows.statuses[slot]
             )
 
+    def agency_of(self, unit_id: str) -> str | None:
+        """None: it is not registered. Waits for nobody."""
+        roster = self._roster
+        slot = roster.slots.get(unit_id)
+        return None if slot is None else roster.units[slot].agency
+
     def states(self) -> list[UnitState]:
         """In the order of unit ids."""
         with self._showing:

@@ -219,3 +219,66 @@ def test_requests_of_stops_that_nobody_closes_do_not_pile_up(region):
     assert len(held.view()) == MOST_STOPS
     assert "s0" not in held.view()
     assert held.of("new")
+
+
+# Over HTTP
+
+
+@pytest.fixture
+def client(matcher):
+    from fastapi.testclient import TestClient
+
+    from geomatch.service.app import create_app
+
+    clock = [NOW]
+    client = TestClient(create_app(matcher, clock=lambda: clock[0]))
+    client.clock = clock
+    return client
+
+
+def post(client, path: str, status: int = 200, **body) -> dict:
+    answer = client.post(f"/v1/approvals{path}", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def ranked(client) -> dict[str, str]:
+    place = {"lon": STOP.at.lon, "lat": STOP.at.lat}
+    body = {"stop": {"id": "s1", "at": place, "agency": "town.example"}, "include": ["excluded"]}
+    ranking = client.post("/v1/rankings", json=body).json()
+    candidates = {one["unit"]: one["verdict"]["decision"] for one in ranking["candidates"]}
+    return candidates | {one["unit"]: one["reason"] for one in ranking["excluded"]}
+
+
+def test_a_request_is_made_answered_and_listed_over_http(client):
+    asked = post(client, "", 201, stop="s1", agreement="both@1")
+    assert (asked["decision"], asked["missing"], asked["wait_s"]) == (
+        "needs_approval", ["both.example", "town.example"], 80.0
+    )  # fmt: skip
+    post(client, "/answers", stop="s1", agreement="both", agency="town.example", answer="granted")
+    post(client, "/answers", stop="s1", agreement="denies", agency="denies.example", answer="denied")
+    listed = client.get("/v1/approvals", params={"stop": "s1"}).json()["approvals"]
+    assert [(one["agreement"], one["missing"], one["decision"]) for one in listed] == [
+        ("both@1", ["both.example"], "needs_approval"), ("denies@1", [], "ineligible")
+    ]  # fmt: skip
+    assert ranked(client)["denies"] == "approval_denied"
+    assert client.get("/v1/approvals", params={"stop": "other"}).json() == {"approvals": []}
+
+
+def test_over_http_too_a_timeout_needs_nobody_to_tell_of_it(client):
+    post(client, "", 201, stop="s1", agreement="allows")
+    post(client, "", 201, stop="s1", agreement="denies")
+    assert ranked(client)["allows"] == ranked(client)["denies"] == "needs_approval"
+    client.clock[0] = NOW + 240
+    assert (ranked(client)["allows"], ranked(client)["denies"]) == ("eligible_notify", "approval_denied")
+    listed = client.get("/v1/approvals").json()["approvals"]
+    assert [one["clause"] for one in listed] == ["approval.on_timeout"] * 2
+
+
+def test_what_cannot_be_asked_is_a_problem(client):
+    assert post(client, "", 404, stop="s1", agreement="x")["type"].endswith(":unknown_agreement")
+    assert "nobody's approval" in post(client, "", 422, stop="s1", agreement="at-once")["detail"]
+    wrong = {"stop": "s1", "agreement": "denies", "agency": "town.example", "answer": "granted"}
+    assert "denies.example" in post(client, "/answers", 422, **wrong)["detail"]
+    assert post(client, "/answers", 422, **wrong | {"answer": "yes"})["errors"][0]["location"] == "answer"
+    assert client.get("/v1/approvals").json() == {"approvals": []}

@@ -33,6 +33,7 @@ OPERATIONS = [
     "GET /v1/stops", "POST /v1/stops", "GET /v1/stops/{stop_id}", "PATCH /v1/stops/{stop_id}",
     "DELETE /v1/stops/{stop_id}", "POST /v1/assignments", "GET /v1/assignments/{assignment_id}",
     "PATCH /v1/assignments/{assignment_id}", "GET /v1/overrides",
+    "GET /v1/approvals", "POST /v1/approvals", "POST /v1/approvals/answers",
     "GET /healthz", "GET /readyz",
 ]  # fmt: skip
 

@@ -17,6 +17,7 @@ from geomatch.fleet.delta import FleetDelta
 from geomatch.model import Comparison, Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
 from geomatch.quantities import UnixTime
 from geomatch.service import openapi, problems
+from geomatch.service.approvals import router as approval_routes
 from geomatch.service.bodies import (
     ComparisonRequest,
     ExplanationRequest,
@@ -65,6 +66,7 @@ def create_app(
     app.include_router(_fleet(matcher, clock, settings))
     app.include_router(feed_routes(matcher, clock, settings, feeds))
     app.include_router(stop_routes(matcher, clock, settings, lambda: None))
+    app.include_router(approval_routes(matcher, clock, settings))
     app.include_router(_health(matcher, watch))
     # FastAPI's documented way to bring one's own; made when first asked for.
     app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose

@@ -13,6 +13,7 @@ from geomatch.backup.assignments import Assignment, OpenStop
 from geomatch.backup.overrides import Overrides
 from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
+from geomatch.service.approval_bodies import ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding
 from geomatch.service.bodies import (
     ComparisonRequest,
     ExplanationRequest,
@@ -39,6 +40,7 @@ from geomatch.service.stop_bodies import (
 from geomatch.service.wire import adapter
 
 TYPES = (
+    ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding,
     Assignment, AssignmentRefused, AssignmentRequest, AssignmentStep, OpenStop, Overrides, StopChange, StopList,
     StopOpening, StopReport,
     Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
@@ -64,12 +66,13 @@ TAGS = [
     {"name": "rankings", "description": "Who can be there first, and may go."},
     {"name": "units", "description": "The fleet that the service holds."},
     {"name": "stops", "description": "Stops that stay open, and who is assigned to them."},
+    {"name": "approvals", "description": "Leave that agreements ask for before a unit may go."},
     {"name": "feeds", "description": "Positions and statuses as devices and other systems write them."},
     {"name": "service", "description": "Is it up, and on which map?"},
 ]
 
 MEANING = {
-    404: "No unit, open stop or assignment of this id is known.",
+    404: "No unit, open stop, assignment or agreement of this id is known.",
     409: "What is known has moved on: `resync_required`, send a whole snapshot; `illegal_step`, no step from here.",
     413: "The body is longer than the service takes.",
     415: "The body does not call itself what is read here: JSON, or for a feed whatever it is.",
@@ -89,6 +92,15 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
         "units in the request": {"stop": STOP, "k": 3, "units": [STATE], "now": "2026-03-07T22:15:05Z"},
     },
     ExplanationRequest: {"one unit": {"stop": STOP, "unit": "u1"}},
+    ApprovalRequest: {"phoned now": {"stop": "T-1041", "agreement": "weehawken-hoboken@2"}},
+    ApprovalAnswer: {
+        "granted": {
+            "stop": "T-1041",
+            "agreement": "weehawken-hoboken@2",
+            "agency": "weehawken.nj",
+            "answer": "granted",
+        }
+    },
     ComparisonRequest: {"one stop": {"stop": STOP}},
     FixBatch: {"one fix": {"fixes": [FIX]}},
     FleetSnapshot: {"one unit": {"source": "cad.hoboken.nj", "source_seq": 7, "units": [STATE]}},

@@ -394,11 +394,11 @@ class Candidate:
     call_sign: str
     officers: int
     eta: Eta
-    distance_m: Metres
-    """Straight line; road metres come with the route."""
+    distance_m: Metres | None
+    """Straight line; road metres come with the route. Over HTTP null where its agency discloses its ETA alone."""
     fix_age_s: Seconds
-    place: Place
-    """The directed edge it starts from."""
+    place: Place | None
+    """The directed edge it starts from. Over HTTP null where its agency does not disclose its exact position."""
     verdict: Verdict
     availability: Availability
     preferred_met: tuple[str, ...] = ()

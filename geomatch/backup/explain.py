@@ -40,7 +40,7 @@ def of_candidate(candidate: Candidate, number: int) -> str:
     ]
     name = candidate.call_sign or candidate.unit
     seen = f"seen {max(candidate.fix_age_s, 0):.0f} s ago" + (
-        f" on {candidate.place.road}" if candidate.place.road else ""
+        f" on {candidate.place.road}" if candidate.place and candidate.place.road else ""
     )
     return f"{name} is {ordinal(number)}: there in {clock(eta.eta_s)} ({', '.join(filter(None, parts))}), {seen}."
 

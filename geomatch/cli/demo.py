@@ -144,7 +144,7 @@ def _tell_by_air(everybody: Ranking, out: Console) -> None:
     if not everybody.candidates:
         return
     soonest = everybody.candidates[0]
-    by_air = min(everybody.candidates, key=lambda candidate: (candidate.distance_m, candidate.unit))
+    by_air = min(everybody.candidates, key=lambda candidate: (candidate.distance_m or 0.0, candidate.unit))
     if by_air is soonest:
         return
     rank = everybody.candidates.index(by_air) + 1

@@ -40,7 +40,9 @@ def minutes(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def distance(metres: float) -> str:
+def distance(metres: float | None) -> str:
+    if metres is None:
+        return ""
     return f"{round(metres, -1):.0f} m" if metres < 995 else f"{metres / 1000:.1f} km"
 
 

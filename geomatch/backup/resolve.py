@@ -54,6 +54,10 @@ def resolve(stop: Stop, region: Region, priors: EtaPriors, *, now: UnixTime) -> 
     )
     whose = _responsible(stop, region, xy, now)
     notes = (*whose.notes, "far_from_road") if snap_m > UNCERTAIN_SNAP_M else whose.notes
+    targets = region.times.targets(edges, fractions)
+    closed = region.times.closed_edges(stop.urgency.mode)
+    if len(closed) and np.isin(targets.edge, closed).all():
+        notes = (*notes, "on_closed_road")
     return Resolved(
         stop=ResolvedStop(
             places=places,
@@ -64,7 +68,7 @@ def resolve(stop: Stop, region: Region, priors: EtaPriors, *, now: UnixTime) -> 
             notes=notes,
         ),
         xy=xy,
-        targets=region.times.targets(edges, fractions),
+        targets=targets,
         access_ms=priors.access_ms(snap_m),
     )
 

@@ -104,8 +104,10 @@ def _server(folder: Path, algorithm: str) -> http.client.HTTPConnection:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [PACKAGE / "bin/osrm-routed", "--ip", "127.0.0.1", "--port", str(port), "--algorithm", algorithm, "--threads", "1",
-               "--max-table-size", "20000", str(_prepared(folder, algorithm))]  # fmt: skip
+    command = [
+        PACKAGE / "bin/osrm-routed", "--ip", "127.0.0.1", "--port", str(port), "--algorithm", algorithm,
+        "--threads", "1", "--max-table-size", "20000", _prepared(folder, algorithm),
+    ]  # fmt: skip
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     atexit.register(server.terminate)
     for _ in range(200):

@@ -51,7 +51,7 @@ def route(region: Region, view: FleetView, slot: int, resolved: Resolved, mode: 
 
 
 def _geometry(network: RoadNetwork, edges: list[int], shares: list[tuple[float, float]]) -> tuple[LonLat, ...]:
-    pieces = [_part(*network.points(edge), *share) for edge, share in zip(edges, shares, strict=True)]
+    pieces = [part_of_line(*network.points(edge), *share) for edge, share in zip(edges, shares, strict=True)]
     x, y = (np.concatenate([piece[axis] for piece in pieces]) for axis in range(2))
     new = np.ones(len(x), np.bool_)
     new[1:] = (np.diff(x) != 0) | (np.diff(y) != 0)
@@ -59,7 +59,7 @@ def _geometry(network: RoadNetwork, edges: list[int], shares: list[tuple[float, 
     return tuple(LonLat(round(a, 7), round(b, 7)) for a, b in zip(lon.tolist(), lat.tolist(), strict=True))
 
 
-def _part(x: Floats, y: Floats, start: float, end: float) -> tuple[Floats, Floats]:
+def part_of_line(x: Floats, y: Floats, start: float, end: float) -> tuple[Floats, Floats]:
     """The points of a line between two fractions of its length."""
     along = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
     since, to = start * along[-1], end * along[-1]

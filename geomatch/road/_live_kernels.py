@@ -97,7 +97,7 @@ def forget(reached, parent, row_of, rank_in):
 def reach_to(
     before_first, before_edge, before_ms, edge_ms, target_edge, target_fraction, within_ms, label, settled, heap
 ):  # fmt: skip
-    """Fills label[e], NEVER everywhere before: ms from the END of edge e to the stop, where it is at most within_ms.
+    """Fills label[e], NEVER everywhere before: ms from the END of edge e, where that is at most within_ms, to the stop.
 
     Returns how many; their edges are settled[:count], nearest first. O(settled log settled).
     """
@@ -113,7 +113,7 @@ def reach_to(
                 continue
             d = np.int32(before_ms[j] - edge_ms[t] + part)
             e = before_edge[j]
-            if d <= within_ms and d < label[e]:
+            if d <= within_ms and d < label[e] and edge_ms[e] < NEVER:
                 label[e] = d
                 size = _push(heap, size, (np.int64(d) << 32) | np.int64(e))
     while size > 0:
@@ -129,7 +129,7 @@ def reach_to(
                 continue
             through = np.int32(d + before_ms[j])
             p = before_edge[j]
-            if through <= within_ms and through < label[p]:
+            if through <= within_ms and through < label[p] and edge_ms[p] < NEVER:
                 label[p] = through
                 size = _push(heap, size, (np.int64(through) << 32) | np.int64(p))
     return count

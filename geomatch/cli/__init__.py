@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from geomatch.cli import agreements, checking, demo, ledger, maps, ranking, serving, swapping
+from geomatch.cli import agreements, checking, demo, ledger, maps, ranking, replaying, serving, swapping
 from geomatch.errors import GeomatchError
 
 HELP = """Which backup units can be at a stop first, by road, and may go?
@@ -75,6 +75,8 @@ def application() -> typer.Typer:
     app.command("rollback")(swapping.rollback)
     app.command("ledger")(ledger.ledger)
     app.add_typer(agreements.application(), name="agreements")
+    app.command("replay")(replaying.replay)
+    app.add_typer(replaying.journal_commands(), name="journal")
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from geomatch.journal.records import canonical, made, plain
 from geomatch.matcher import Matcher
@@ -44,12 +45,18 @@ class Noted:
     ranking: Ranking
 
     def __call__(self) -> bytes:
-        return canonical({"question": plain(Question, self.question), "answer": plain_answer(self.ranking)})
+        answer, proof = plain_answer(self.ranking)
+        return canonical({"question": plain(Question, self.question), "answer": answer, "proof": proof})
 
 
-def plain_answer(ranking: Ranking) -> dict[str, object]:
-    said: dict[str, object] = plain(Ranking, ranking, leave_out=_LAZY)
-    return said
+def plain_answer(ranking: Ranking) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The answer, and how far it was looked for: as it happened, since two ways that find the same look at other units.
+
+    Which way is taken hangs on whether the hierarchy has caught up with a road that was closed a moment ago.
+    """
+    said: dict[str, Any] = plain(Ranking, ranking, leave_out=_LAZY)
+    complete = said.pop("complete")
+    return said | {"kth_eta_s": complete.pop("kth_eta_s")}, complete
 
 
 def read_note(payload: bytes) -> tuple[Question, bytes]:

@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
+from geomatch.aid.approval import Asked
+from geomatch.aid.approvals import Answer, Approvals
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.eta import EtaPriors
+from geomatch.closures import Closure, ClosureResult, HeldClosure
+from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
@@ -17,10 +21,10 @@ from geomatch.journal import rankings, state
 from geomatch.journal.log import Journal
 from geomatch.journal.rankings import Noted, Question
 from geomatch.journal.recorded_stops import RecordedStops
-from geomatch.journal.records import encoded
+from geomatch.journal.records import day_of, encoded
 from geomatch.journal.restore import Restored, restored
 from geomatch.journal.store import Store
-from geomatch.journal.telling import Told
+from geomatch.journal.telling import Regions, Told
 from geomatch.journal.told import (
     Activated,
     Began,
@@ -29,10 +33,13 @@ from geomatch.journal.told import (
     FleetReplaced,
     Registered,
     Removed,
+    RoadsClosed,
+    RoadsReopened,
     StatusSaid,
+    known_regions,
     papers_of,
 )
-from geomatch.journal.told_of_stops import Assigned, StopOpened
+from geomatch.journal.told_of_stops import Assigned, LeaveAnswered, LeaveAsked, StopOpened
 from geomatch.matcher import Matcher, Memory, Snapshot
 from geomatch.model import (
     Availability,
@@ -53,7 +60,7 @@ from geomatch.region import Region
 STATE_AFTER_BYTES = 8_000_000
 """Told since the last state, about 45,000 fixes: a start tells them again in a second or two."""
 
-T = TypeVar("T")
+_NO_REGIONS = known_regions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +99,14 @@ class Recorder:
         self.matcher = Matcher(region, limits=limits, priors=priors, memory=memory)
         self.stops = RecordedStops(self.matcher, self._tell)
         self.journal = Journal(store, clock=clock)
-        self._regions: dict[str, Region] = {}
+        self._clock = clock
         self._order = Lock()
         """Held by whoever tells, from before the matcher knows until the line is handed in: both go in one order."""
         self._brief = Lock()
         """Held by whoever looks for a moment, and by whoever tells of anything but units: that is quickly done."""
         self._mark = _Mark(self.restored.event, self.matcher.fleet.version)
         self._state_after_bytes, self._told_bytes = state_after_bytes, 0
+        self._state_day = -1
         began = Began(
             release=release, name=region.name, hash=region.hash, agreements=papers_of(region),
             limits=self.matcher.limits, priors=self.matcher.priors,
@@ -135,12 +143,25 @@ class Recorder:
         """The last that was told."""
         return self._mark.event
 
-    def activate(self, region: Region) -> None:
-        self._regions[region.hash] = region
-        try:
-            self._tell(Activated(name=region.name, hash=region.hash, agreements=papers_of(region)))
-        finally:
-            self._regions.clear()
+    @property
+    def approvals(self) -> Approvals:
+        """For questions; leave is asked for and answered through the recorder."""
+        return self.matcher.approvals
+
+    def activate(self, region: Region) -> list[ClosureResult]:
+        told = Activated(name=region.name, hash=region.hash, agreements=papers_of(region))
+        return cast(list[ClosureResult], self._tell(told, regions=known_regions(region)))
+
+    def close_roads(
+        self, closures: Sequence[Closure], *, now: UnixTime | None = None, source: str | None = None
+    ) -> list[ClosureResult]:
+        return cast(list[ClosureResult], self._tell(RoadsClosed(closures=tuple(closures), now=now, source=source)))
+
+    def reopen_roads(self, ids: Sequence[str]) -> None:
+        self._tell(RoadsReopened(ids=tuple(ids)))
+
+    def closures(self) -> list[HeldClosure]:
+        return self.matcher.closures()
 
     def register(self, units: Sequence[Unit]) -> None:
         self._tell(Registered(units=tuple(units)))
@@ -195,6 +216,17 @@ class Recorder:
     ) -> Assignment:
         told = Assigned(stop_id=stop_id, unit_id=unit_id, version=version, at=at, reason=reason, by=by)
         return cast(Assignment, self._tell(told, outcome=Assignment))
+
+    def ask_approval(self, stop_id: str, agreement: str, *, at: UnixTime) -> Asked:
+        return cast(Asked, self._tell(LeaveAsked(stop_id=stop_id, agreement=agreement, at=at)))
+
+    def answer_approval(
+        self, stop_id: str, agreement: str, *, agency: str, answer: Answer | str, at: UnixTime
+    ) -> Asked:
+        if answer not in tuple(Answer):
+            raise BadInput("an answer must be granted or denied")
+        told = LeaveAnswered(stop_id=stop_id, agreement=agreement, agency=agency, answer=Answer(answer), at=at)
+        return cast(Asked, self._tell(told))
 
     def snapshot(self) -> Snapshot:
         return self.matcher.snapshot()
@@ -253,7 +285,7 @@ class Recorder:
                 self._note_state(self.matcher.memory())
             self.journal.close()
 
-    def _tell(self, told: Told, *, outcome: type[Any] | None = None) -> object:
+    def _tell(self, told: Told, *, outcome: type[Any] | None = None, regions: Regions = _NO_REGIONS) -> object:
         """Tells the matcher, hands the line in, and waits until it is in the store.
 
         What the matcher does not take leaves no line. Raises JournalDown.
@@ -263,17 +295,17 @@ class Recorder:
             self.journal.check()
             event = self._mark.event + 1
             if told.of_fleet:
-                said = told.again(self.matcher, self._regions.__getitem__)
+                said = told.again(self.matcher, regions)
                 self._mark = _Mark(event, self.matcher.fleet.version)
             else:
                 with self._brief:
-                    said = told.again(self.matcher, self._regions.__getitem__)
+                    said = told.again(self.matcher, regions)
                     self._mark = _Mark(event, self.matcher.fleet.version)
             line = self.journal.tell(told.kind, event, payload)
             if outcome is not None:
                 self.journal.note(f"{told.kind}_made", event, encoded(outcome, said))
             self._told_bytes += len(payload)
-            if self._told_bytes >= self._state_after_bytes:
+            if self._told_bytes >= self._state_after_bytes or day_of(line.at) > self._state_day:
                 self._note_state(self.matcher.memory())
         self.journal.wait(line)
         return said
@@ -292,6 +324,7 @@ class Recorder:
                     return on, mark.event + (on.view.version != mark.version)
 
     def _note_state(self, memory: Memory) -> None:
-        self._told_bytes = 0
+        """Now and then, and once a day at least, since a day that is purged ends at one."""
+        self._told_bytes, self._state_day = 0, day_of(self._clock())
         for make in state.parts_of(memory):
             self.journal.note(state.KIND, self._mark.event, make)

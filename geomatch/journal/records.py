@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
@@ -85,7 +85,15 @@ def canonical(value: object) -> bytes:
 
     Raises ValueError on NaN and infinity.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain_mapping
+    ).encode()
+
+
+def _plain_mapping(value: object) -> dict[str, object]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a journal holds no {type(value).__name__}")
 
 
 def plain(kind: type[T], value: T, *, leave_out: AbstractSet[str] = frozenset()) -> Any:
@@ -104,7 +112,7 @@ def encoded(kind: type[T], value: T) -> bytes:
 
 
 def _spelled(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _spelled(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_spelled(inner) for inner in value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from geomatch.journal.records import Record, canonical, decoded
 from geomatch.journal.store import Store
 from geomatch.journal.telling import Regions
 from geomatch.journal.told import Activated, Began, told_of
+from geomatch.journal.verify import verify
 from geomatch.matcher import Matcher, Memory
-from geomatch.model import Ranking
 from geomatch.quantities import UnixTime
 
 CUT = "cut_at_deadline"
@@ -124,8 +125,11 @@ def asked(
 
 
 def replay(store: Store, regions: Regions) -> Replayed:
-    """Every ranking made again, on what it knew, and compared to the byte. Raises BadJournal, and BadInput for a region
-    that is not at hand."""
+    """Every ranking made again, on what it knew, and compared to the byte; before that the chain is checked.
+
+    Raises BadJournal, and BadInput for a region that is not at hand.
+    """
+    verify(store)
     course = Course(regions, strict=True)
     digest = hashlib.sha256()
     differences: list[Difference] = []
@@ -141,7 +145,7 @@ def replay(store: Store, regions: Regions) -> Replayed:
         if isinstance(one, Record):
             count["purged"] += 1
             continue
-        if CUT.encode() in one.answer:
+        if CUT in json.loads(one.answer)["notes"]:
             count["as_recorded"] += 1
             digest.update(one.answer)
             continue
@@ -160,7 +164,7 @@ def replay(store: Store, regions: Regions) -> Replayed:
 def _again(one: Asked) -> tuple[bytes, tuple[str, ...]]:
     """The answer made again, and its fields that are not as they were."""
     try:
-        made = rankings.plain_answer(one.question.asked_of(one.matcher))
+        made, _ = rankings.plain_answer(one.question.asked_of(one.matcher))
     except GeomatchError as fault:
         return b"", (f"no answer: {fault}",)
     answer = canonical(made)
@@ -243,10 +247,10 @@ def on_other(store: Store, regions: Regions) -> Iterator[Elsewhere]:
     for one in asked(store, Course(regions, strict=False)):
         if isinstance(one, Record):
             continue
-        then = decoded(Ranking, _whole(one.answer))
+        then = json.loads(one.answer)["candidates"]
         stop, at = one.question.stop.id, one.record.at
-        told = tuple(c.unit for c in then.candidates)
-        first_then_s = then.candidates[0].eta.eta_s if then.candidates else None
+        told = tuple(c["unit"] for c in then)
+        first_then_s = then[0]["eta"]["eta_s"] if then else None
         try:
             now = one.question.asked_of(one.matcher)
         except GeomatchError as fault:
@@ -258,8 +262,3 @@ def on_other(store: Store, regions: Regions) -> Iterator[Elsewhere]:
             stop=stop, at=at, then=told, now=tuple(c.unit for c in now.candidates), first_then_s=first_then_s,
             first_now_s=now.candidates[0].eta.eta_s if now.candidates else None,
         )  # fmt: skip
-
-
-def _whole(answer: bytes) -> bytes:
-    """With the lists that are not kept, empty."""
-    return canonical(decoded(dict[str, object], answer) | {"excluded": [], "beyond_k": []})

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, replace
 
-from geomatch.aid.quotas import Lent
-from geomatch.backup.assignments import OpenStop
 from geomatch.fleet.memory import FleetMemory
 from geomatch.journal.records import Record, decoded, encoded
 from geomatch.journal.store import Store
@@ -29,11 +27,8 @@ class Part:
     states: tuple[UnitState, ...]
     left_map: dict[str, UnixTime]
     owner: dict[str, str]
-    last_seq: dict[str, int] = field(default_factory=dict)
-    """From here on in part 0 alone."""
-    lent: tuple[Lent, ...] = ()
-    stops: tuple[OpenStop, ...] = ()
-    stops_version: int = 0
+    rest: Memory | None = None
+    """In part 0: all but that, whatever a matcher comes to hold."""
 
 
 def parts_of(memory: Memory) -> Iterator[Callable[[], bytes]]:
@@ -59,11 +54,8 @@ class _Encoding:
             part=self.number, parts=self.parts, states=self.states,
             left_map={unit: fleet.left_map[unit] for unit in ids if unit in fleet.left_map},
             owner={unit: fleet.owner[unit] for unit in ids if unit in fleet.owner},
+            rest=None if self.number else replace(memory, fleet=FleetMemory(last_seq=fleet.last_seq)),
         )  # fmt: skip
-        if self.number == 0:
-            rest = {"last_seq": dict(fleet.last_seq), "lent": memory.lent, "stops": memory.stops}
-            known = {one.name: getattr(part, one.name) for one in fields(part)}
-            part = Part(**known | rest | {"stops_version": memory.stops_version})
         return encoded(Part, part)
 
 
@@ -82,16 +74,14 @@ def newest_state(store: Store, *, at_most_event: float = math.inf) -> tuple[int,
 
 
 def joined(parts: Sequence[Part]) -> Memory:
-    first = parts[0]
-    return Memory(
-        fleet=FleetMemory(
-            states=tuple(state for part in parts for state in part.states),
-            left_map={unit: time for part in parts for unit, time in part.left_map.items()},
-            owner={unit: source for part in parts for unit, source in part.owner.items()},
-            last_seq=first.last_seq,
-        ),
-        lent=first.lent, stops=first.stops, stops_version=first.stops_version,
-    )  # fmt: skip
+    rest = parts[0].rest or Memory()
+    fleet = FleetMemory(
+        states=tuple(state for part in parts for state in part.states),
+        left_map={unit: time for part in parts for unit, time in part.left_map.items()},
+        owner={unit: source for part in parts for unit, source in part.owner.items()},
+        last_seq=rest.fleet.last_seq,
+    )
+    return replace(rest, fleet=fleet)
 
 
 class StateReader:

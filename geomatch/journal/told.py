@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from geomatch.backup.eta import EtaPriors
+from geomatch.closures import Closure, ClosureResult
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.limits import FleetLimits
@@ -20,6 +21,8 @@ from geomatch.journal.told_of_stops import (
     Assigned,
     AssignmentStepped,
     Code4Told,
+    LeaveAnswered,
+    LeaveAsked,
     OfficerHeard,
     PhaseTold,
     StopChanged,
@@ -111,8 +114,30 @@ class Activated:
     hash: str
     agreements: Mapping[str, str]
 
-    def again(self, matcher: Matcher, regions: Regions) -> None:
-        matcher.activate(regions(self.hash))
+    def again(self, matcher: Matcher, regions: Regions) -> list[ClosureResult]:
+        return matcher.activate(regions(self.hash))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoadsClosed:
+    kind: ClassVar[str] = "closures"
+    of_fleet: ClassVar[bool] = False
+    closures: tuple[Closure, ...]
+    now: UnixTime | None
+    source: str | None
+
+    def again(self, matcher: Matcher, _regions: Regions) -> list[ClosureResult]:
+        return matcher.close_roads(self.closures, now=self.now, source=self.source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoadsReopened:
+    kind: ClassVar[str] = "closures_reopened"
+    of_fleet: ClassVar[bool] = False
+    ids: tuple[str, ...]
+
+    def again(self, matcher: Matcher, _regions: Regions) -> None:
+        matcher.reopen_roads(self.ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +161,8 @@ KINDS: Mapping[str, type[Told]] = MappingProxyType({
     kind.kind: kind
     for kind in (
         Registered, Removed, Fixes, StatusSaid, FleetReplaced, FleetChanged, Activated, Began, StopOpened, PhaseTold,
-        OfficerHeard, StopChanged, Code4Told, StopCleared, Assigned, AssignmentStepped,
+        OfficerHeard, StopChanged, Code4Told, StopCleared, Assigned, AssignmentStepped, LeaveAsked, LeaveAnswered,
+        RoadsClosed, RoadsReopened,
     )
 })  # fmt: skip
 

@@ -1,10 +1,12 @@
-"""What a matcher is told of open stops and assignments, one class a kind."""
+"""What a matcher is told of open stops, assignments and leave, one class a kind."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from geomatch.aid.approval import Asked
+from geomatch.aid.approvals import Answer
 from geomatch.backup.assignments import Assignment, AssignmentState, ChoiceReason, OpenStop
 from geomatch.journal.telling import Regions
 from geomatch.matcher import Matcher
@@ -114,3 +116,29 @@ class AssignmentStepped:
 
     def again(self, matcher: Matcher, _regions: Regions) -> Assignment:
         return matcher.stops.advance(self.assignment_id, self.state, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveAsked:
+    kind: ClassVar[str] = "leave_asked"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    agreement: str
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> Asked:
+        return matcher.ask_approval(self.stop_id, self.agreement, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveAnswered:
+    kind: ClassVar[str] = "leave_answered"
+    of_fleet: ClassVar[bool] = False
+    stop_id: str
+    agreement: str
+    agency: str
+    answer: Answer
+    at: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> Asked:
+        return matcher.answer_approval(self.stop_id, self.agreement, agency=self.agency, answer=self.answer, at=self.at)

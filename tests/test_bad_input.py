@@ -48,7 +48,7 @@ RANKINGS = {
     "null": ("null", "must be an object"),
     "too deep": ("[" * 100_000, "recursion"),
     "deep in a field": ('{"stop": ' + '{"at":' * 50_000, "recursion"),
-    "no stop": ("{}", "stop: this key is missing"),
+    "no stop": ("{}", "name either a stop, with its place, or the stop_id"),
     "a stop with no place": ('{"stop": {"id": "s"}}', "stop.at: this key is missing"),
     "latitude beyond the pole": (
         '{"stop": {"id": "s", "at": {"lon": 30.27, "lat": -97.75}}}',

@@ -67,7 +67,8 @@ def random_fleet(region: Region, rng: np.random.Generator) -> list[UnitState]:
         headed = rng.random() < 0.5
         unit = Unit(
             id=f"u{rng.integers(0, 10**9):09d}-{n}", agency="a.example",
-            officers=int(rng.choice([0, 1, 2], p=[0.05, 0.7, 0.25])), capabilities=("k9",) if rng.random() < 0.01 else (),
+            officers=int(rng.choice([0, 1, 2], p=[0.05, 0.7, 0.25])),
+            capabilities=("k9",) if rng.random() < 0.01 else (),
         )  # fmt: skip
         fix = Fix(
             unit=unit.id, time=NOW - float(rng.choice([0, 5, 60, 300], p=[0.3, 0.4, 0.2, 0.1])),

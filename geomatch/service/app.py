@@ -31,11 +31,15 @@ from geomatch.service.bodies import (
     Readiness,
     UnitList,
 )
+from geomatch.service.event_log import EventLog
+from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
 from geomatch.service.feeds import router as feed_routes
 from geomatch.service.openapi import gives, takes
 from geomatch.service.settings import Settings
+from geomatch.service.stop_watch import Looking, StopWatch
 from geomatch.service.stops import router as stop_routes
+from geomatch.service.webhooks import Webhooks
 from geomatch.service.wire import JsonAnswer, JsonBody
 
 if TYPE_CHECKING:
@@ -65,12 +69,22 @@ def create_app(
     app.include_router(_units(matcher, clock, settings))
     app.include_router(_fleet(matcher, clock, settings))
     app.include_router(feed_routes(matcher, clock, settings, feeds))
-    app.include_router(stop_routes(matcher, clock, settings, lambda: None))
+    _include_stops(app, matcher, clock, settings)
     app.include_router(approval_routes(matcher, clock, settings))
     app.include_router(_health(matcher, watch))
     # FastAPI's documented way to bring one's own; made when first asked for.
     app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose
     return app
+
+
+def _include_stops(app: FastAPI, matcher: "Matcher", clock: Clock, settings: Settings) -> None:
+    """Open stops, and what is told of them while the application runs."""
+    log = EventLog(run=f"{int(clock() * 1000):x}")
+    hooks = Webhooks(settings.webhooks, clock, log.id_of)
+    looking = Looking(StopWatch(matcher), clock, lambda events: hooks.send(log.append(events)))
+    # Before the stops: a path of theirs takes whatever follows, since ids may have slashes.
+    app.include_router(event_routes(matcher, log, hooks, looking))
+    app.include_router(stop_routes(matcher, clock, settings, looking.look_soon))
 
 
 def _lifespan(watch: "RegionWatch | None") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -182,7 +196,7 @@ def _units(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
         "/v1/units/{unit_id:path}",
         summary="Register a unit, or change it",
         openapi_extra=takes(Unit),
-        responses=gives(UnitState, 413, 415, 422) | gives(UnitState, status=201),
+        responses=gives(UnitState, 404, 413, 415, 422) | gives(UnitState, status=201),
     )
     def put_unit(unit_id: str, unit: Annotated[Unit, Depends(read_unit)]) -> Response:
         """A unit that is known keeps its fix and its status. 201: it is new."""

@@ -29,10 +29,10 @@ def main(job_file: str) -> None:
     case = Case.read(Path(job["folder"]))
     part = Path(job["part"])
     done = {json.loads(line)["cell"] for line in part.read_text().splitlines()} if part.is_file() else set()
-    for fields in job["cells"]:
+    for fields, budget_s in zip(job["cells"], job["budgets_s"], strict=True):
         cell = Cell(**fields)
         if cell.name not in done:
-            line = measure(case, cell, prepare, again=job["again"], budget_s=job["budget_s"])
+            line = measure(case, cell, prepare, again=job["again"], budget_s=budget_s)
             with part.open("a") as out:
                 out.write(json.dumps(line) + "\n")
 

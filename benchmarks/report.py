@@ -26,6 +26,8 @@ def write_report(folder: Path, name: str) -> Path:
     results = json.loads((folder / f"{name}.json").read_text())
     rows: list[Row] = results["rows"]
     facts = results["facts"]
+    if not facts["quick"]:  # three cells make no curve
+        _plots(rows, folder, name)
     parts = [
         _heading(facts),
         _latency(rows),
@@ -38,7 +40,6 @@ def write_report(folder: Path, name: str) -> Path:
     ]
     out = folder / f"{name}.md"
     out.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    _plots(rows, folder, name)
     return out
 
 
@@ -53,10 +54,11 @@ def _heading(facts: Row) -> str:
 
 
 def _latency(rows: list[Row]) -> str:
-    heads = [f"{units:,} units, {percent} % may go, k = {k}" for _, units, percent, k in SHOWN]
-    lines = [_line(["", *heads, "answers"]), _line(["---", *["---:"] * len(SHOWN), "---"])]
+    shown_here = [shown for shown in SHOWN if "p50_us" in (_of(rows, *shown) or {})]
+    heads = [f"{units:,} units, {percent} % may go, k = {k}" for _, units, percent, k in shown_here]
+    lines = [_line(["", *heads, "answers"]), _line(["---", *["---:"] * len(heads), "---"])]
     for library, own in _by_library(rows, "k soonest").items():
-        cells = [_of(own, *shown) for shown in SHOWN]
+        cells = [_of(own, *shown) for shown in shown_here]
         if any(cell and "p50_us" in cell for cell in cells):
             lines.append(_line([library, *(_time(cell) for cell in cells), _answers(own)]))
     return "\n".join(["### The k soonest units of a new stop", "", *lines])
@@ -180,7 +182,7 @@ def _plot(libraries: dict[str, list[Row]], along: str, label: str, out: Path) ->
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for library, own in libraries.items():
         points = sorted((row[along], row["p50_us"]) for row in own if "p50_us" in row)
-        if library in PLOTTED and points:
+        if library in PLOTTED and len(points) > 1:
             style = {"linewidth": 2.5} if library.startswith("geomatch") else {"linewidth": 1, "linestyle": "--"}
             axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=library, **style)
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel="median of a new stop, microseconds")

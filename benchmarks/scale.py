@@ -69,7 +69,8 @@ def main() -> None:
         height = read(Hierarchy, folder / "region/hierarchy").height
         sizes.append(facts | {"height": height, "region_mib": round(disk / 2**20, 1), **opened})
         for library in LIBRARIES:
-            job = Job(folder, "k soonest", library, OPERATIONS["k soonest"][library], CELLS, chosen.budget, 1_200.0)
+            rival = OPERATIONS["k soonest"][library]
+            job = Job(folder, "k soonest", library, rival, CELLS, chosen.budget, 1_200.0, chosen.budget)
             rows += [{"states": facts["states"], **row} for row in job.judged(run(job))]
     text = json.dumps({"machine": machine(), "sizes": sizes, "rows": rows}, separators=(",", ":"))
     (RESULTS / "scale.json").write_text(text.replace('{"states"', '\n{"states"') + "\n")

@@ -27,7 +27,7 @@ import numpy as np
 from case import Cell
 from judge import judge
 from measure import CHECKOUT, machine
-from workloads import ALL_CELLS, MAPS, QUICK_CELLS, workload
+from workloads import ALL_CELLS, MAPS, MISSES_CELL, QUICK_CELLS, workload
 
 KEPT = CHECKOUT / ".benchmarks"
 RESULTS = Path(__file__).parent / "results"
@@ -113,7 +113,8 @@ def main() -> None:
             if chosen.quick and not (rival.quick and operation == "k soonest"):
                 continue
             cells = _cells(operation, rival, QUICK_CELLS if chosen.quick else ALL_CELLS)
-            job = Job(folder, operation, library, rival, cells, chosen.budget, chosen.limit)
+            misses_s = (3.0 if chosen.quick else 15.0) * chosen.budget
+            job = Job(folder, operation, library, rival, cells, chosen.budget, chosen.limit, misses_s)
             rows += job.judged(run(job) if library.lower().startswith(only) else "not run")
     RESULTS.mkdir(exist_ok=True)
     facts = json.loads((folder / "workload.json").read_text()) | {"machine": machine(), "quick": chosen.quick}
@@ -132,7 +133,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stops", type=int, help="distinct stops; default 2,000, or 100 with --quick")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--budget", type=float, help="seconds a rival answers in one cell; default 10, or 1 with --quick"
+        "--budget", type=float, help="seconds a rival answers in one cell; default 4, or 1 with --quick"
     )
     parser.add_argument(
         "--limit", type=float, help="seconds a rival may take in all; default 3,600, or 60 with --quick"
@@ -167,12 +168,18 @@ class Job:
     cells: list[Cell]
     budget_s: float
     limit_s: float
+    misses_budget_s: float
+    """For what answers differently, in MISSES_CELL."""
 
     @property
     def part(self) -> Path:
         """What it has answered so far, a line a cell."""
         name = f"{self.operation}-{self.library}".replace(" ", "_").replace(",", "")
         return self.folder / "parts" / f"{name}.jsonl"
+
+    def budget_of_s(self, cell: Cell) -> float:
+        judged_by_misses = self.rival.times != "same" and cell == MISSES_CELL
+        return self.misses_budget_s if judged_by_misses else self.budget_s
 
     def judged(self, absent: str | None) -> list[dict[str, object]]:
         """A row a cell; where there is no answer, with the reason."""
@@ -208,8 +215,8 @@ def run(job: Job) -> str | None:
     job.part.parent.mkdir(exist_ok=True)
     asked = job.part.with_suffix(".json")
     asked.write_text(json.dumps({
-        "rival": job.rival.call, "folder": str(job.folder), "part": str(job.part), "budget_s": job.budget_s,
-        "again": job.operation == "again", "cells": [asdict(cell) for cell in job.cells],
+        "rival": job.rival.call, "folder": str(job.folder), "part": str(job.part), "again": job.operation == "again",
+        "cells": [asdict(cell) for cell in job.cells], "budgets_s": [job.budget_of_s(cell) for cell in job.cells],
     }))  # fmt: skip
     sys.stderr.write(f"{job.part.stem}: {len(job.cells)} cells\n")
     alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -10,13 +10,13 @@ from geomatch.aid.agreements import Agreements
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import NOBODY_ASKED, Answer, Approvals, AskedView
 from geomatch.aid.quotas import Lent, Quotas, QuotaView
-from geomatch.backup import assigning, compare, explain, ranking, routes
+from geomatch.backup import assigning, compare, explain, matrix, ranking, routes
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop, StopsView
 from geomatch.backup.closed_roads import ClosedRoads
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.backup.stops import OpenStops
-from geomatch.closures import Closure, ClosureResult, HeldClosure
+from geomatch.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.errors import BadInput, UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
@@ -277,6 +277,14 @@ class Matcher:
         return compare.compare(
             stop, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas,
             asked=on.asked.get(stop.id), assigned=assigning.taken(self.stops.view(), stop, on.view),
+        )  # fmt: skip
+
+    def matrix(self, stops: Sequence[Stop], *, now: UnixTime) -> UnitStopMatrix:
+        """Every unit to every stop, as `rank` would have it; and when the k-th officer is at each."""
+        on = self.snapshot()
+        return matrix.matrix(
+            stops, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas, asked=on.asked,
+            open_stops=on.stops,
         )  # fmt: skip
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from geomatch.closures import Closure, ClosureResult
     from geomatch.errors import (
         BadInput,
         BadMap,
@@ -53,6 +54,8 @@ __all__ = [
     "BadMap",
     "BadRegion",
     "Candidate",
+    "Closure",
+    "ClosureResult",
     "DrivingMode",
     "Eta",
     "Excluded",
@@ -81,7 +84,7 @@ __all__ = [
 ]
 
 
-_ROOMS = ("errors", "model", "quantities", "region", "matcher", "maps.build")
+_ROOMS = ("errors", "model", "quantities", "closures", "region", "matcher", "maps.build")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from networks import random_network
 
-from geomatch.quantities import NEVER_MS
+from geomatch.quantities import NEVER_MS, XY, LonLat, Projection
 from geomatch.road.snap import COURSE_SIGMA_DEG, POSITION_SIGMA_M, Snapper
 
 NAN = np.array([np.nan])
@@ -52,6 +53,45 @@ def test_a_position_goes_to_the_edge_that_a_look_at_all_of_them_finds(seed: int,
     x = xs[0] + found.fraction[0] * (xs[-1] - xs[0])
     y = ys[0] + found.fraction[0] * (ys[-1] - ys[0])
     assert abs(np.hypot(px - x, py - y) - found.metres[0]) < 1e-3
+
+
+@given(seed=st.integers(0, 2**32), headed=st.booleans(), spread=st.sampled_from([50.0, 3000.0]))
+@hypothesis_settings(max_examples=50)
+def test_one_position_is_snapped_as_one_of_many(seed: int, headed: bool, spread: float):
+    rng = np.random.default_rng(seed)
+    snapper = Snapper.of(random_network(seed % 50, copies=0))
+    x, y = rng.uniform(200 - spread, 200 + spread, (2, 20))
+    course = rng.uniform(0, 360, 20) if headed else np.full(20, np.nan)
+    many = snapper.snap(x, y, course, np.full(20, np.nan), np.full(20, np.nan))
+    for n in range(20):
+        one = snapper.snap_one(XY(x[n], y[n]), course[n] if headed else None)
+        assert one == (many.edge[n], many.fraction[n], many.other[n], many.other_fraction[n], many.metres[n])
+        assert snapper.is_outside(XY(x[n], y[n])) == snapper.outside(x[[n]], y[[n]])[0]
+
+
+LATITUDES = st.floats(-90.0, 90.0)
+LONGITUDES = st.floats(-180.0, 180.0)
+
+
+@given(centre=st.tuples(LONGITUDES, st.floats(-80.0, 80.0)), lon=LONGITUDES, lat=LATITUDES)
+@hypothesis_settings(max_examples=300)
+def test_one_position_is_projected_as_one_of_many(centre: tuple[float, float], lon: float, lat: float):
+    projection = Projection(LonLat(*centre))
+    x, y = projection.forward(lon, lat)
+    one = projection.xy(LonLat(lon, lat))
+    # A quarter of the globe away nothing is mapped any more, and the series runs to infinity.
+    assert (one.x, one.y) == pytest.approx((float(x), float(y)), rel=1e-9, abs=1e-6)
+
+
+@given(east=st.floats(-1.0, 1.0), north=st.floats(-1.0, 1.0), lat=st.floats(-75.0, 75.0))
+@hypothesis_settings(max_examples=300)
+def test_one_position_near_the_centre_is_projected_as_one_of_many_to_ten_nanometres(
+    east: float, north: float, lat: float
+):
+    projection = Projection(LonLat(10.0, lat))
+    x, y = projection.forward(10.0 + east, lat + north)
+    one = projection.xy(LonLat(10.0 + east, lat + north))
+    assert (one.x, one.y) == pytest.approx((float(x), float(y)), rel=0.0, abs=1e-8)
 
 
 def test_a_moving_unit_is_on_its_own_side_and_a_parked_one_may_set_off_either_way():

@@ -206,8 +206,14 @@ def ball(
 
 
 @kernel
-def course_at(x, y, first, last, fraction):
-    """Course in degrees of the piece of a line's points first:last that holds a fraction of its length."""
+def course_at(edge_geometry, geometry_first, x, y, edge, fraction):
+    """Course in degrees of the piece of an edge that holds a fraction of its length."""
+    row = edge_geometry[edge]
+    against = row < 0
+    if against:
+        row = ~row
+        fraction = 1.0 - fraction
+    first, last = geometry_first[row], geometry_first[row + 1]
     total = 0.0
     for i in range(first, last - 1):
         total += np.hypot(x[i + 1] - x[i], y[i + 1] - y[i])
@@ -215,7 +221,8 @@ def course_at(x, y, first, last, fraction):
     for i in range(first, last - 1):
         goal -= np.hypot(x[i + 1] - x[i], y[i + 1] - y[i])
         if goal < 0.0 or i == last - 2:
-            return np.degrees(np.arctan2(x[i + 1] - x[i], y[i + 1] - y[i])) % 360.0
+            course = np.degrees(np.arctan2(x[i + 1] - x[i], y[i + 1] - y[i])) % 360.0
+            return (course + 180.0 * against) % 360.0
     return np.nan
 
 
@@ -244,100 +251,103 @@ def _turn_deg(a, b):
 
 
 @kernel
-def snap(
-    px, py, course_deg, accuracy_m,
-    x0, y0, cell_m, columns, rows, cell_first, cell_piece,
-    piece_point, piece_geometry, piece_course_deg, x, y, along_m, geometry_m, geometry_edge,
-    edge_length_m, course_sigma_deg, position_sigma_m, worst_sigma_m,
-    out_edge, out_fraction, out_other, out_other_fraction, out_metres,
-):  # fmt: skip
-    """Puts each position on the directed edge with the least (distance / sigma)^2 + (turn / sigma)^2.
+def snap_one(px, py, course_deg, accuracy_m, roads):
+    """Puts a position on the directed edge with the least (distance / sigma)^2 + (turn / sigma)^2.
 
     course_deg NaN: distance alone, and both directions of the street are filled in, the lower edge number first.
     Cells are searched ring by ring, until no farther ring can hold a better one. Ties: the lower edge number.
+    Returns (edge, fraction, other, other_fraction, metres); -1 is no edge.
     """
-    for n in range(len(px)):
-        out_edge[n] = -1
-        out_other[n] = -1
-        sigma = position_sigma_m
-        if accuracy_m[n] > sigma:  # never for NaN
-            sigma = min(accuracy_m[n], worst_sigma_m)
-        headed = course_deg[n] == course_deg[n]
-        col = min(max(int((px[n] - x0) // cell_m), 0), columns - 1)
-        row = min(max(int((py[n] - y0) // cell_m), 0), rows - 1)
-        # From a position outside the grid the rings start at the nearest cell, so its own distance is added.
-        best = np.inf
-        best_edge = -1
-        best_backward = False
-        best_piece = -1
-        best_fraction = 0.0
-        best_m = 0.0
-        inside = x0 <= px[n] < x0 + columns * cell_m and y0 <= py[n] < y0 + rows * cell_m
-        for ring in range(max(columns, rows)):
-            if best_edge >= 0:
-                # What lies in this ring or beyond is at least so far away (only true from inside the grid).
-                near = (ring - 1) * cell_m + min(
-                    px[n] - x0 - col * cell_m,
-                    x0 + (col + 1) * cell_m - px[n],
-                    py[n] - y0 - row * cell_m,
-                    y0 + (row + 1) * cell_m - py[n],
-                )
-                if not inside:
-                    near = (ring - 1) * cell_m
-                if near > 0.0 and (near / sigma) ** 2 > best:
-                    break
-            for r in range(row - ring, row + ring + 1):
-                if r < 0 or r >= rows:
+    (
+        x0, y0, cell_m, columns, rows, cell_first, cell_piece,
+        piece_point, piece_geometry, piece_course_deg, x, y, along_m, geometry_m, geometry_edge,
+        edge_length_m, course_sigma_deg, position_sigma_m, worst_sigma_m,
+    ) = roads  # fmt: skip
+    sigma = position_sigma_m
+    if accuracy_m > sigma:  # never for NaN
+        sigma = min(accuracy_m, worst_sigma_m)
+    headed = not np.isnan(course_deg)
+    col = min(max(int((px - x0) // cell_m), 0), columns - 1)
+    row = min(max(int((py - y0) // cell_m), 0), rows - 1)
+    # From a position outside the grid the rings start at the nearest cell, so its own distance is added.
+    best = np.inf
+    best_edge = -1
+    best_backward = False
+    best_piece = -1
+    best_fraction = 0.0
+    best_m = 0.0
+    inside = x0 <= px < x0 + columns * cell_m and y0 <= py < y0 + rows * cell_m
+    for ring in range(max(columns, rows)):
+        if best_edge >= 0:
+            # What lies in this ring or beyond is at least so far away (only true from inside the grid).
+            near = (ring - 1) * cell_m + min(
+                px - x0 - col * cell_m,
+                x0 + (col + 1) * cell_m - px,
+                py - y0 - row * cell_m,
+                y0 + (row + 1) * cell_m - py,
+            )
+            if not inside:
+                near = (ring - 1) * cell_m
+            if near > 0.0 and (near / sigma) ** 2 > best:
+                break
+        for r in range(row - ring, row + ring + 1):
+            if r < 0 or r >= rows:
+                continue
+            whole = r == row - ring or r == row + ring
+            step = 1 if whole else max(2 * ring, 1)
+            for c in range(col - ring, col + ring + 1, step):
+                if c < 0 or c >= columns:
                     continue
-                whole = r == row - ring or r == row + ring
-                step = 1 if whole else max(2 * ring, 1)
-                for c in range(col - ring, col + ring + 1, step):
-                    if c < 0 or c >= columns:
+                cell = r * columns + c
+                for at in range(cell_first[cell], cell_first[cell + 1]):
+                    piece = cell_piece[at]
+                    i = piece_point[piece]
+                    dx = x[i + 1] - x[i]
+                    dy = y[i + 1] - y[i]
+                    length2 = dx * dx + dy * dy
+                    t = 0.0
+                    if length2 > 0.0:
+                        t = min(max(((px - x[i]) * dx + (py - y[i]) * dy) / length2, 0.0), 1.0)
+                    away = np.hypot(px - x[i] - t * dx, py - y[i] - t * dy)
+                    score = (away / sigma) ** 2
+                    if score > best:
                         continue
-                    cell = r * columns + c
-                    for at in range(cell_first[cell], cell_first[cell + 1]):
-                        piece = cell_piece[at]
-                        i = piece_point[piece]
-                        dx = x[i + 1] - x[i]
-                        dy = y[i + 1] - y[i]
-                        length2 = dx * dx + dy * dy
-                        t = 0.0
-                        if length2 > 0.0:
-                            t = min(max(((px[n] - x[i]) * dx + (py[n] - y[i]) * dy) / length2, 0.0), 1.0)
-                        away = np.hypot(px[n] - x[i] - t * dx, py[n] - y[i] - t * dy)
-                        score = (away / sigma) ** 2
-                        if score > best:
+                    g = piece_geometry[piece]
+                    for side in range(2):
+                        edge = geometry_edge[g, side]
+                        if edge < 0:
                             continue
-                        g = piece_geometry[piece]
-                        for side in range(2):
-                            edge = geometry_edge[g, side]
-                            if edge < 0:
-                                continue
-                            this = score
-                            if headed:
-                                course = piece_course_deg[piece] + 180.0 * side
-                                # Beyond a right angle one is as wrong as another.
-                                turn = min(_turn_deg(course_deg[n], course), 90.0)
-                                this += (turn / course_sigma_deg) ** 2
-                            if this < best or (this == best and edge < best_edge):
-                                best = this
-                                best_edge = edge
-                                best_backward = side == 1
-                                best_piece = piece
-                                best_fraction = (along_m[i] + t * np.sqrt(length2)) / geometry_m[g]
-                                best_m = away
-        if best_edge < 0:
-            continue
-        if best_backward:
-            best_fraction = 1.0 - best_fraction
-        out_edge[n] = best_edge
-        out_fraction[n] = _whole_mm(best_fraction, edge_length_m[best_edge])
-        out_metres[n] = best_m
-        if not headed:
-            other = geometry_edge[piece_geometry[best_piece], 0 if best_backward else 1]
-            if other >= 0:
-                out_other[n] = other
-                out_other_fraction[n] = _whole_mm(1.0 - best_fraction, edge_length_m[other])
+                        this = score
+                        if headed:
+                            course = piece_course_deg[piece] + 180.0 * side
+                            # Beyond a right angle one is as wrong as another.
+                            turn = min(_turn_deg(course_deg, course), 90.0)
+                            this += (turn / course_sigma_deg) ** 2
+                        if this < best or (this == best and edge < best_edge):
+                            best = this
+                            best_edge = edge
+                            best_backward = side == 1
+                            best_piece = piece
+                            best_fraction = (along_m[i] + t * np.sqrt(length2)) / geometry_m[g]
+                            best_m = away
+    if best_edge < 0:
+        return -1, 0.0, -1, 0.0, 0.0
+    if best_backward:
+        best_fraction = 1.0 - best_fraction
+    other = -1 if headed else geometry_edge[piece_geometry[best_piece], 0 if best_backward else 1]
+    other_fraction = _whole_mm(1.0 - best_fraction, edge_length_m[other]) if other >= 0 else 0.0
+    return best_edge, _whole_mm(best_fraction, edge_length_m[best_edge]), other, other_fraction, best_m
+
+
+@kernel
+def snap(
+    px, py, course_deg, accuracy_m, roads, out_edge, out_fraction, out_other, out_other_fraction, out_metres
+):  # fmt: skip
+    """`snap_one` for each position."""
+    for n in range(len(px)):
+        out_edge[n], out_fraction[n], out_other[n], out_other_fraction[n], out_metres[n] = snap_one(
+            px[n], py[n], course_deg[n], accuracy_m[n], roads
+        )
 
 
 @kernel

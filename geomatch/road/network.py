@@ -129,7 +129,7 @@ class RoadNetwork:
         return int(np.count_nonzero(self.edge_copy_of < 0))
 
     def name(self, edge: int) -> str:
-        row = int(self.edge_name[edge])
+        row = self.edge_name.item(edge)
         known = self._names.get(row)
         if known is None:
             first, last = int(self.name_first[row]), int(self.name_first[row + 1])
@@ -147,13 +147,10 @@ class RoadNetwork:
 
     def course_deg(self, edge: int, fraction: float) -> float:
         """The driving direction at a fraction of an edge: degrees clockwise from north."""
-        row = int(self.edge_geometry[edge])
-        against = row < 0
-        row = ~row if against else row
-        first, last = int(self.geometry_first[row]), int(self.geometry_first[row + 1])
-        along = 1.0 - fraction if against else fraction
-        course = _kernels.course_at(self.geometry_x, self.geometry_y, first, last, along)
-        return float((course + 180.0 * against) % 360.0)
+        course: float = _kernels.course_at(
+            self.edge_geometry, self.geometry_first, self.geometry_x, self.geometry_y, edge, fraction
+        )
+        return course
 
     def _check(self) -> None:
         """The faults that would make a kernel read out of bounds or never end. O(E + A), about a millisecond."""

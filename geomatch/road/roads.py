@@ -50,7 +50,7 @@ class Roads:
         """Edges and copies that cannot be entered now, though the map says they can."""
         return np.zeros(0, np.int32) if self.live_times is None else self.live_times.closed_edges(mode.row)
 
-    def targets(self, edges: Ints, fractions: Floats) -> Targets:
+    def targets(self, edges: Sequence[int] | Ints, fractions: Sequence[float] | Floats) -> Targets:
         """As TravelTimes.targets."""
         return self.search.targets(edges, fractions)
 

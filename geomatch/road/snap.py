@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Floats, Ints, Projection
+from geomatch.quantities import NEVER_MS, XY, Bools, DrivingMode, Floats, Ints, Metres, Projection
 from geomatch.road import _kernels
 from geomatch.road.network import RoadNetwork
 
@@ -103,14 +106,32 @@ class Snapper:
         edges, numbers = np.empty((2, n), np.int32), np.zeros((3, n))
         out = Snapped(edge=edges[0], fraction=numbers[0], other=edges[1], other_fraction=numbers[1], metres=numbers[2])
         _kernels.snap(
-            x, y, np.where(speed_mps < MOVING_MPS, np.nan, course_deg), accuracy_m,
-            self.origin_xy[0], self.origin_xy[1], CELL_M, self.shape[1], self.shape[0], self.cell_first,
-            self.cell_piece, self.piece_point, self.piece_geometry, self.piece_course_deg, self.x, self.y,
-            self.along_m, self.geometry_m, self.geometry_edge, self.edge_length_m, COURSE_SIGMA_DEG, POSITION_SIGMA_M,
-            WORST_SIGMA_M,
+            x, y, np.where(speed_mps < MOVING_MPS, np.nan, course_deg), accuracy_m, self._roads,
             out.edge, out.fraction, out.other, out.other_fraction, out.metres,
         )  # fmt: skip
         return out
+
+    def snap_one(self, at: XY, course_deg: float | None) -> tuple[int, float, int, float, Metres]:
+        """As `snap`, for one position: edge, fraction, other, other_fraction and metres."""
+        course = math.nan if course_deg is None else course_deg
+        return _kernels.snap_one(at.x, at.y, course, math.nan, self._roads)  # type: ignore[no-any-return]  # a kernel has no types
+
+    @cached_property
+    def _roads(self) -> tuple[Any, ...]:
+        """What the kernels need of the map and of this module."""
+        west, south = self.origin_xy.tolist()
+        rows, columns = self.shape.tolist()
+        return (
+            west, south, CELL_M, columns, rows, self.cell_first,
+            self.cell_piece, self.piece_point, self.piece_geometry, self.piece_course_deg, self.x, self.y,
+            self.along_m, self.geometry_m, self.geometry_edge, self.edge_length_m, COURSE_SIGMA_DEG, POSITION_SIGMA_M,
+            WORST_SIGMA_M,
+        )  # fmt: skip
+
+    def is_outside(self, at: XY) -> bool:
+        """As `outside`, for one position."""
+        west, south, east, north = self.extent_xy.tolist()
+        return not (west - OUTSIDE_M <= at.x <= east + OUTSIDE_M and south - OUTSIDE_M <= at.y <= north + OUTSIDE_M)
 
     def outside(self, x: Floats, y: Floats) -> Bools:
         """(N,) is the position so far from all roads that it is on another map? Latitude and longitude swapped, say."""

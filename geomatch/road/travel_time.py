@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -112,14 +113,13 @@ class TravelTimes:
         later.edge_ms, later.before_ms = edge_ms, before_ms
         return later
 
-    def targets(self, edges: Ints, fractions: Floats) -> Targets:
+    def targets(self, edges: Sequence[int] | Ints, fractions: Sequence[float] | Floats) -> Targets:
         """The stop's edges (originals; -1 is passed over) with their copies, in rising order."""
-        found = [
-            (int(state), float(fraction))
-            for edge, fraction in zip(edges, fractions, strict=True)
-            if edge >= 0
-            for state in (edge, *self.arcs.copies[self.arcs.copies_first[edge] : self.arcs.copies_first[edge + 1]])
-        ]
+        found = []
+        for edge, fraction in zip(edges, fractions, strict=True):
+            if edge >= 0:
+                copies = self.arcs.copies[self.arcs.copies_first[edge] : self.arcs.copies_first[edge + 1]]
+                found += [(state, fraction) for state in (edge, *copies.tolist())]
         found.sort()
         return Targets(
             edge=np.array([edge for edge, _ in found], np.int32), fraction=np.array([at for _, at in found], np.float64)

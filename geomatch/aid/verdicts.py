@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OWN_AGENCY = "own_agency"
 NO_AGREEMENTS_LOADED = "no_agreements_loaded"
 GRANTED = "granted"
+_OWN = Verdict(decision=Decision.eligible, code=OWN_AGENCY, tier=1)
+_FREE = Verdict(decision=Decision.eligible, code=NO_AGREEMENTS_LOADED)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,8 +73,7 @@ class Verdicts:
         code, row = int(self.codes[slot]), int(self.row[slot])
         agency = self.units.agencies[self.units.agency[slot]]
         if self.grants is None or agency == self.request.agency:
-            right = OWN_AGENCY if agency == self.request.agency else NO_AGREEMENTS_LOADED
-            return Verdict(decision=Decision.eligible, code=right, tier=1 if right == OWN_AGENCY else None)
+            return _OWN if agency == self.request.agency else _FREE
         if row < 0:
             return self._without_grant(agency)
         one = self.grants.rows[row]

@@ -23,17 +23,17 @@ def screen(
     fix_time, stale_after_s, outside, snap_m,
     on_foot, edge, fraction, other, other_fraction,
     now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps,
-    codes, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
+    codes, of_code, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
 ):  # fmt: skip
-    """Fills codes[n]: the first reason that holds, in the order of model.Reason; 0: may go.
+    """Fills codes[n]: the first reason that holds, in the order of model.Reason; 0: may go. of_code counts them.
 
-    `preset` and `aid_code` were decided before (on scene, by request; by agreement). For each unit that may go, in
-    slot order, fills a row of slots, place_edge, place_fraction and delay_ms = request + turnout + access. Returns how
-    many rows. turnout_ms and access_ms are by slot.
+    `preset` and `aid_code` were decided before (on scene, by request; by agreement); an empty `preset` is none at all.
+    For each unit that may go, in slot order, fills a row of slots, place_edge, place_fraction and delay_ms = request +
+    turnout + access. Returns how many rows. turnout_ms and access_ms are by slot.
     """
     count = 0
-    for n in range(len(preset)):
-        code = preset[n]
+    for n in range(len(codes)):
+        code = preset[n] if len(preset) else np.uint8(0)
         if code == 0 and availability[n] == 2:
             code = NOT_AVAILABLE
         if code == 0 and officers[n] == 0:
@@ -52,9 +52,11 @@ def screen(
         if code == 0 and edge[n] < 0:
             code = OFF_MAP
         codes[n] = code
-        off_road_m = snap_m[n] - on_road_within_m if snap_m[n] > on_road_within_m else 0.0
+        of_code[code] += 1
         turnout_ms[n] = ready_ms if availability[n] == 0 and not on_foot[n] else busy_ms
-        access_ms[n] = stop_access_ms + int(1000.0 * off_road_m / off_road_mps + 0.5)
+        access_ms[n] = stop_access_ms
+        if snap_m[n] > on_road_within_m:
+            access_ms[n] += int(1000.0 * (snap_m[n] - on_road_within_m) / off_road_mps + 0.5)
         if code == 0:
             slots[count] = n
             place_edge[count, 0] = edge[n]

@@ -50,6 +50,8 @@ class Field:
     now: UnixTime
     codes: Bytes
     """(N,) Reason.code by slot; 0: may go."""
+    of_code: list[int]
+    """How many units have each."""
     turnout_ms: Ints
     """(N,)"""
     access_ms: Ints
@@ -101,8 +103,7 @@ def rank(
     )
     shown = min(wanted, len(found.rows))
     candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
-    codes = _codes(field, found)
-    of_code = np.bincount(codes, minlength=1).tolist()
+    codes, of_code = _codes(field, found)
     return Ranking(
         stop=stop,
         resolved=resolved.stop,
@@ -136,74 +137,87 @@ def screen(
 ) -> Field:
     """Decides for every unit whether it may go: one compiled pass over the snapshot."""
     n = len(view)
-    preset = np.zeros(n, np.uint8)
-    if view.services - {stop.need.service}:
-        preset[view.service != _SERVICES.index(stop.need.service)] = Reason.other_service.code
-    for reason, units in (
-        (Reason.assigned, assigned), (Reason.excluded_by_request, exclude_units), (Reason.on_scene, stop.units_on_scene)
-    ):  # fmt: skip
-        # Units that nobody registered may be on scene all the same: another agency's, on no feed.
-        preset[[view.slots[unit] for unit in units if unit in view.slots]] = reason.code
-    needed = view.bits(stop.need.capabilities)
+    needed = view.bits(stop.need.capabilities) if stop.need.capabilities else _NO_BITS
     if needed is None:
         # No unit at all has one of them: nobody passes a mask that has every bit.
         needed = np.full(view.capability_bits.shape[1], np.iinfo(np.uint64).max, np.uint64)
-    codes, turnout_ms, access_ms = np.zeros(n, np.uint8), np.zeros(n, np.int32), np.zeros(n, np.int32)
-    slots, delay_ms = np.zeros(n, np.int32), np.zeros(n, np.int32)
-    place_edge, place_fraction = np.zeros((n, 2), np.int32), np.zeros((n, 2))
+    codes, of_code = np.empty(n, np.uint8), np.zeros(len(REASON_OF_CODE), np.int32)
+    turnout_ms, access_ms, slots, delay_ms = np.empty((4, n), np.int32)
+    place_edge, place_fraction = np.empty((n, 2), np.int32), np.empty((n, 2))
     rows = _kernels.screen(
-        preset, view.availability, view.officers, view.capability_bits, needed, verdicts.codes, verdicts.request_ms,
+        _preset(stop, view, exclude_units, assigned), view.availability, view.officers, view.capability_bits, needed,
+        verdicts.codes, verdicts.request_ms,
         view.fix_time, view.stale_after_s, view.outside, view.snap_m, view.on_foot, view.edge, view.fraction,
         view.other, view.other_fraction, now, priors.turnout_ms(ready=True), priors.turnout_ms(ready=False),
-        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, codes, turnout_ms, access_ms,
+        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, codes, of_code, turnout_ms, access_ms,
         slots, place_edge, place_fraction, delay_ms,
     )  # fmt: skip
     slots = slots[:rows]
     return Field(
-        view=view, resolved=resolved, mode=stop.urgency.mode, now=now, codes=codes, turnout_ms=turnout_ms,
+        view=view, resolved=resolved, mode=stop.urgency.mode, now=now, codes=codes, of_code=of_code.tolist(),
+        turnout_ms=turnout_ms,
         access_ms=access_ms, verdicts=verdicts, slots=slots,
         places=Places(edge=place_edge[:rows], fraction=place_fraction[:rows]), delay_ms=delay_ms[:rows],
         most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots], assigned=assigned,
     )  # fmt: skip
 
 
+def _preset(stop: Stop, view: FleetView, exclude_units: Sequence[str], assigned: Mapping[str, str]) -> Bytes:
+    """(N,) reasons that do not depend on the unit's own state; empty: there are none."""
+    others = view.services - {stop.need.service}
+    if not (others or assigned or exclude_units or stop.units_on_scene):
+        return _NO_CODES
+    preset = np.zeros(len(view), np.uint8)
+    if others:
+        preset[view.service != _SERVICES.index(stop.need.service)] = Reason.other_service.code
+    for reason, units in (
+        (Reason.assigned, assigned), (Reason.excluded_by_request, exclude_units), (Reason.on_scene, stop.units_on_scene)
+    ):  # fmt: skip
+        # Units that nobody registered may be on scene all the same: another agency's, on no feed.
+        preset[[view.slots[unit] for unit in units if unit in view.slots]] = reason.code
+    return preset
+
+
+_NO_CODES, _NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint64)
+
+
 def candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found: Soonest, i: int) -> Candidate:
     """The i-th of what was found, with all that is shown of it."""
-    view, row, side = field.view, int(found.rows[i]), int(found.side[i])
-    slot = int(field.slots[row])
-    unit = view.units[slot]
-    snap_m = float(view.snap_m[slot])
-    distance_m = math.hypot(view.x[slot] - field.resolved.xy.x, view.y[slot] - field.resolved.xy.y)
-    fix_age_s = round(field.now - float(view.fix_time[slot]), 3)
+    view, xy, row, side = field.view, field.resolved.xy, found.rows.item(i), found.side.item(i)
+    slot, total_ms = field.slots.item(row), found.total_ms.item(i)
+    unit, snap_m, availability = view.units[slot], view.snap_m.item(slot), _AVAILABILITIES[view.availability.item(slot)]
+    distance_m = math.hypot(view.x.item(slot) - xy.x, view.y.item(slot) - xy.y)
+    fix_age_s = math.floor((field.now - view.fix_time.item(slot)) * 1000.0 + 0.5) / 1000.0
     eta = priors.eta(
-        request_ms=int(field.verdicts.request_ms[slot]), turnout_ms=int(field.turnout_ms[slot]),
-        travel_ms=int(found.total_ms[i]) - int(field.delay_ms[row]), access_ms=int(field.access_ms[slot]),
+        request_ms=field.verdicts.request_ms.item(slot), turnout_ms=field.turnout_ms.item(slot),
+        travel_ms=total_ms - field.delay_ms.item(row), access_ms=field.access_ms.item(slot),
         distance_m=distance_m, fix_age_s=fix_age_s,
     )  # fmt: skip
-    availability = _AVAILABILITIES[view.availability[slot]]
     notes = (
-        ("sets_off_either_way", field.places.edge[row, 1] >= 0),
+        ("sets_off_either_way", field.places.edge.item(row, 1) >= 0),
         ("conditionally_available", availability is Availability.conditionally_available),
         ("off_road", snap_m > priors.on_road_within_m),
         ("fix_from_the_future", fix_age_s < 0),
-        ("newest_report_off_map", view.outside[slot]),
+        ("newest_report_off_map", view.outside.item(slot)),
     )
     return Candidate(
         unit=unit.id, agency=unit.agency, call_sign=unit.call_sign, officers=unit.officers, eta=eta,
-        distance_m=round(distance_m, 1), fix_age_s=fix_age_s,
-        place=place_on(region.network, int(field.places.edge[row, side]), float(field.places.fraction[row, side]),
-                       snap_m),
-        verdict=field.verdicts.of(slot, eta_ms=int(found.total_ms[i])), availability=availability,
+        distance_m=int(distance_m * 10.0 + 0.5) / 10.0, fix_age_s=fix_age_s,
+        place=place_on(
+            region.network, field.places.edge.item(row, side), field.places.fraction.item(row, side), snap_m
+        ),
+        verdict=field.verdicts.of(slot, eta_ms=total_ms), availability=availability,
         preferred_met=tuple([word for word in stop.need.preferred if word in unit.capabilities]),
         notes=tuple([note for note, holds in notes if holds]),
     )  # fmt: skip
 
 
-def _codes(field: Field, found: Soonest) -> Bytes:
-    """Reasons by slot, with those that only the search could find: no way by road, and too far for its agreement."""
+def _codes(field: Field, found: Soonest) -> tuple[Bytes, list[int]]:
+    """Reasons by slot, with those that only the search could find: no way by road, and too far for its agreement. And
+    how many there are of each."""
     ended = found.frontier_ms >= NEVER_MS
     if not ended and field.most_ms is None:
-        return field.codes
+        return field.codes, field.of_code
     codes = field.codes.copy()
     if ended:
         codes[field.slots[found.evaluated_ms >= NEVER_MS]] = Reason.no_route.code
@@ -211,7 +225,7 @@ def _codes(field: Field, found: Soonest) -> Bytes:
         at_least_ms = np.minimum(found.evaluated_ms, field.delay_ms + np.int64(found.frontier_ms))
         too_far = (at_least_ms > field.most_ms) & (at_least_ms < NEVER_MS)
         codes[field.slots[too_far]] = Reason.limit_reached.code
-    return codes
+    return codes, np.bincount(codes, minlength=1).tolist()
 
 
 def aid_request(stop: Stop, resolved: Resolved, now: UnixTime, asked: Mapping[str, Asked]) -> AidRequest:
@@ -233,7 +247,7 @@ def _complete(found: Soonest, shown: int) -> Complete:
     """Where the search went on to its end, or nobody is left, there is no bound to name: all were evaluated."""
     bounded = found.frontier_ms < NEVER_MS and found.least_delay_ms < NEVER_MS
     return Complete(
-        kth_eta_s=int(found.total_ms[shown - 1]) / 1000 if shown else None,
+        kth_eta_s=found.total_ms.item(shown - 1) / 1000 if shown else None,
         not_evaluated_at_least_s=(found.least_delay_ms + found.frontier_ms) / 1000 if bounded else None,
         evaluated=found.evaluated,
     )
@@ -241,8 +255,8 @@ def _complete(found: Soonest, shown: int) -> Complete:
 
 def _need_met_s(stop: Stop, field: Field, found: Soonest) -> float | None:
     missing = stop.need.officers
-    for row, total_ms in zip(found.rows.tolist(), found.total_ms.tolist(), strict=True):
-        missing -= int(field.view.officers[field.slots[row]])
+    for i in range(len(found.rows)):
+        missing -= field.view.officers.item(field.slots.item(found.rows.item(i)))
         if missing <= 0:
-            return float(total_ms / 1000)
+            return found.total_ms.item(i) / 1000
     return None

@@ -1,6 +1,7 @@
 """The HTTP API over one matcher. Nothing is built at import: `create_app` does it all."""
 
 # No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -79,7 +80,7 @@ def create_app(
 
 def _include_stops(app: FastAPI, matcher: "Matcher", clock: Clock, settings: Settings) -> None:
     """Open stops, and what is told of them while the application runs."""
-    log = EventLog(run=f"{int(clock() * 1000):x}")
+    log = EventLog(run=secrets.token_hex(4))
     hooks = Webhooks(settings.webhooks, clock, log.id_of)
     looking = Looking(StopWatch(matcher), clock, lambda events: hooks.send(log.append(events)))
     # Before the stops: a path of theirs takes whatever follows, since ids may have slashes.

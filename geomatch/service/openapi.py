@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from geomatch.backup.assignments import Assignment, OpenStop
 from geomatch.backup.overrides import Overrides
+from geomatch.backup.stop_events import StopEvent
 from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
 from geomatch.service.approval_bodies import ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding
@@ -42,7 +43,7 @@ from geomatch.service.wire import adapter
 TYPES = (
     ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding,
     Assignment, AssignmentRefused, AssignmentRequest, AssignmentStep, OpenStop, Overrides, StopChange, StopList,
-    StopOpening, StopReport,
+    StopOpening, StopReport, StopEvent,
     Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
     FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop,
     StreamSummary, Unit, UnitList, UnitState,
@@ -66,6 +67,7 @@ TAGS = [
     {"name": "rankings", "description": "Who can be there first, and may go."},
     {"name": "units", "description": "The fleet that the service holds."},
     {"name": "stops", "description": "Stops that stay open, and who is assigned to them."},
+    {"name": "events", "description": "What is new at open stops, as server-sent events: each `data` is a StopEvent."},
     {"name": "approvals", "description": "Leave that agreements ask for before a unit may go."},
     {"name": "feeds", "description": "Positions and statuses as devices and other systems write them."},
     {"name": "service", "description": "Is it up, and on which map?"},

@@ -2,7 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import binascii
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from geomatch.backup.stop_events import EventKind
+from geomatch.errors import BadInput
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins, not one
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookTarget:
+    """Where events of open stops are posted, for a CAD that cannot hold a stream."""
+
+    url: str
+    secret: str = field(repr=False)
+    """`whsec_` and base64 of 24 to 64 random bytes, as Standard Webhooks has it."""
+    kinds: tuple[EventKind, ...] = ()
+    """Empty: all."""
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Sent along, as what a gateway in front asks for."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if not parts.hostname or parts.scheme not in {"https", "http"} or parts.username:
+            raise BadInput("the URL of a webhook must be https://host/path, without a user in it")
+        if parts.scheme == "http" and not _is_this_machine(parts.hostname):
+            raise BadInput("a webhook to another machine must be https: it carries where officers are")
+        if not 24 <= len(self.key) <= 64:
+            raise BadInput("the secret of a webhook must be whsec_ and base64 of 24 to 64 random bytes")
+
+    @property
+    def key(self) -> bytes:
+        try:
+            return base64.b64decode(self.secret.removeprefix(SECRET_PREFIX), validate=True)
+        except binascii.Error:
+            return b""
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,3 +58,5 @@ class Settings:
     """A longer body is refused with 413 before it is read; 10,000 units with their fixes are about 4 MB."""
     notes: tuple[str, ...] = ()
     """Added to those of every ranking, as "simulated" where the units are."""
+    webhooks: tuple[WebhookTarget, ...] = ()
+    """Where events of open stops are posted."""

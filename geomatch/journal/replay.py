@@ -197,26 +197,33 @@ def known_at(store: Store, regions: Regions, time: UnixTime) -> Known:
     """After the last event by then, by the clock of whoever wrote it. Raises BadJournal where it begins later."""
     course = Course(regions, strict=True)
     last: Record | None = None
-    answers: dict[str, bytes] = {}
     for record in store.history(after_event=_start(store, time)):
-        if record.at > time:
-            if record.told:
-                break
-            continue
-        if record.kind == rankings.KIND and record.payload is not None:
-            question, answers_now = rankings.read_note(record.payload)
-            answers[question.stop.id] = answers_now
-        else:
+        if record.at <= time:
             course.take(record)
-        last = record if record.told else last
+            last = record if record.told else last
+        elif record.told:
+            break
     if last is None or course.matcher is None:
         raise BadJournal("nothing is known of that time: it is before the journal, or was purged")
     memory = course.matcher.memory()
-    still = {one.stop.id for one in memory.stops}
     return Known(
         event=last.event, at=last.at, region=course.matcher.region.hash, memory=memory,
-        answers={stop: decoded(dict[str, object], answer) for stop, answer in answers.items() if stop in still},
+        answers=_last_answers(store, memory, time),
     )  # fmt: skip
+
+
+def _last_answers(store: Store, memory: Memory, time: UnixTime) -> dict[str, dict[str, object]]:
+    opened = {held.stop.id: held.opened_at for held in memory.stops}
+    found: dict[str, dict[str, object]] = {}
+    for record in store.newest(rankings.KIND):
+        missing = [at for stop, at in opened.items() if stop not in found]
+        if not missing or record.at < min(missing):
+            break
+        if record.at <= time and record.payload is not None:
+            question, answer = rankings.read_note(record.payload)
+            if question.stop.id in opened:
+                found.setdefault(question.stop.id, json.loads(answer))
+    return found
 
 
 def _start(store: Store, time: UnixTime) -> int:

@@ -49,8 +49,7 @@ def resolve(stop: Stop, region: Region, priors: EtaPriors, *, now: UnixTime) -> 
     whose = _responsible(stop, region, xy, now)
     notes = (*whose.notes, "far_from_road") if snap_m > UNCERTAIN_SNAP_M else whose.notes
     targets = region.times.targets(edges, fractions)
-    closed = region.times.closed_edges(stop.urgency.mode)
-    if len(closed) and np.isin(targets.edge, closed).all():
+    if region.times.are_closed(targets, stop.urgency.mode):
         notes = (*notes, "on_closed_road")
     return Resolved(
         stop=ResolvedStop(

@@ -50,6 +50,10 @@ class Roads:
         """Edges and copies that cannot be entered now, though the map says they can."""
         return np.zeros(0, np.int32) if self.live_times is None else self.live_times.closed_edges(mode.row)
 
+    def are_closed(self, targets: Targets, mode: DrivingMode) -> bool:
+        """Is a stop on closed roads alone?"""
+        return self.live_times is not None and bool(np.isin(targets.edge, self.closed_edges(mode)).all())
+
     def targets(self, edges: Sequence[int] | Ints, fractions: Sequence[float] | Floats) -> Targets:
         """As TravelTimes.targets."""
         return self.search.targets(edges, fractions)

@@ -8,12 +8,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from geomatch.errors import BadInput, UnknownUnit
+from geomatch.feeds.tally import Tally
 from geomatch.fleet.delta import FleetDelta
 from geomatch.model import Comparison, Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
 from geomatch.quantities import UnixTime
@@ -36,10 +37,15 @@ from geomatch.service.event_log import EventLog
 from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
 from geomatch.service.feeds import router as feed_routes
+from geomatch.service.limiting import Limits
+from geomatch.service.metrics import Metrics
+from geomatch.service.metrics import router as metric_routes
 from geomatch.service.openapi import gives, takes
+from geomatch.service.security import Doors, Ring
 from geomatch.service.settings import Settings
 from geomatch.service.stop_watch import Looking, StopWatch
 from geomatch.service.stops import router as stop_routes
+from geomatch.service.tenancy import Tenants
 from geomatch.service.webhooks import Webhooks
 from geomatch.service.wire import JsonAnswer, JsonBody
 
@@ -57,35 +63,48 @@ def create_app(
     settings: Settings | None = None,
     watch: "RegionWatch | None" = None,
     feeds: Feeds | None = None,
+    ring: Ring | None = None,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """The application over `matcher`; `clock` tells the time of whatever does not bring its own.
 
-    `watch` runs for as long as the application does, and so do the transports of `feeds`.
+    `watch` runs for as long as the application does, and so do the transports of `feeds`. Without a `ring` of keys
+    whoever reaches it may do everything.
     """
-    settings = settings or Settings()
+    settings, metrics, tally = settings or Settings(), Metrics(), Tally()
+    # What routes are given; what runs by itself has the matcher.
+    asked = matcher if ring is None else cast("Matcher", Tenants(matcher, clock=clock))
     # No docs_url: FastAPI's page loads its scripts from other people's servers.
     app = FastAPI(title="geomatch", version=_version(), docs_url=None, redoc_url=None, lifespan=_lifespan(watch))
     problems.install(app)
-    app.include_router(_rankings(matcher, clock, settings))
-    app.include_router(_units(matcher, clock, settings))
-    app.include_router(_fleet(matcher, clock, settings))
-    app.include_router(feed_routes(matcher, clock, settings, feeds))
-    _include_stops(app, matcher, clock, settings)
-    app.include_router(approval_routes(matcher, clock, settings))
+    app.add_middleware(Doors, ring=ring, clock=clock, limits=limits or Limits(), metrics=metrics)
+    app.include_router(_rankings(asked, clock, settings, metrics))
+    app.include_router(_units(asked, clock, settings))
+    app.include_router(_fleet(asked, clock, settings, metrics))
+    app.include_router(feed_routes(asked, clock, settings, feeds, tally))
+    _include_stops(app, matcher, asked, clock, settings)
+    app.include_router(approval_routes(asked, clock, settings))
     app.include_router(_health(matcher, watch))
+    app.include_router(metric_routes(metrics))
+    transports = () if feeds is None else feeds.transports
+    metrics.watch(
+        matcher,
+        lambda: [("http", tally.counts()), *((one.intake.name, one.intake.counts()) for one in transports)],
+        clock=clock,
+    )
     # FastAPI's documented way to bring one's own; made when first asked for.
     app.openapi = cache(partial(openapi.document, app))  # type: ignore[method-assign] # a method, replaced on purpose
     return app
 
 
-def _include_stops(app: FastAPI, matcher: "Matcher", clock: Clock, settings: Settings) -> None:
+def _include_stops(app: FastAPI, matcher: "Matcher", asked: "Matcher", clock: Clock, settings: Settings) -> None:
     """Open stops, and what is told of them while the application runs."""
     log = EventLog(run=secrets.token_hex(4))
     hooks = Webhooks(settings.webhooks, clock, log.id_of)
     looking = Looking(StopWatch(matcher), clock, lambda events: hooks.send(log.append(events)))
     # Before the stops: a path of theirs takes whatever follows, since ids may have slashes.
-    app.include_router(event_routes(matcher, log, hooks, looking))
-    app.include_router(stop_routes(matcher, clock, settings, looking.look_soon))
+    app.include_router(event_routes(asked, log, hooks, looking))
+    app.include_router(stop_routes(asked, clock, settings, looking.look_soon))
 
 
 def _lifespan(watch: "RegionWatch | None") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
@@ -97,7 +116,7 @@ def _lifespan(watch: "RegionWatch | None") -> Callable[[FastAPI], AbstractAsyncC
     return lifespan
 
 
-def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
+def _rankings(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["rankings"])
     ranking_answer, explanation_answer = JsonAnswer(Ranking), JsonAnswer(Explanation)
     comparison_answer = JsonAnswer(Comparison)
@@ -131,6 +150,7 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter
             ranking = matcher.rank_units(
                 stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
             )
+        metrics.ranked(ranking)
         if settings.notes:
             ranking = replace(ranking, notes=(*ranking.notes, *settings.notes))
         left_out = {Include.excluded, Include.beyond_k}.difference(ask.include)
@@ -218,12 +238,16 @@ def _units(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     return router
 
 
-def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
+def _fleet(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["units"])
     results_answer = JsonAnswer(FixResults)
     read_fleet = JsonBody(FleetSnapshot, settings.max_body_bytes)
     read_change = JsonBody(FleetChange, settings.max_body_bytes)
     read_fixes = JsonBody(FixBatch, settings.max_body_bytes)
+
+    def counted(results: list[FixResult]) -> FixResults:
+        metrics.fixed(results, feed="api")
+        return FixResults(applied=sum(one.outcome is FixOutcome.applied for one in results), results=results)
 
     @router.put(
         "/v1/fleet",
@@ -234,7 +258,7 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     def put_fleet(fleet: Annotated[FleetSnapshot, Depends(read_fleet)]) -> Response:
         """All or nothing, and how to begin: after a restart on either side, send one."""
         return results_answer(
-            _counted(matcher.replace_fleet(fleet.units, source=fleet.source, source_seq=fleet.source_seq, now=clock()))
+            counted(matcher.replace_fleet(fleet.units, source=fleet.source, source_seq=fleet.source_seq, now=clock()))
         )
 
     @router.patch(
@@ -248,7 +272,7 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
         its fixes."""
         delta = FleetDelta(units=change.units, removed=change.removed, statuses=change.statuses, fixes=change.fixes)
         results = matcher.apply_delta(delta, source=change.source, source_seq=change.source_seq, now=clock())
-        return results_answer(_counted(results))
+        return results_answer(counted(results))
 
     @router.post(
         "/v1/fixes",
@@ -259,7 +283,7 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     def post_fixes(batch: Annotated[FixBatch, Depends(read_fixes)]) -> Response:
         """Up to 10,000 at once. A malformed body is refused whole; a fix of an unknown unit, a late one or one from
         the future is left out, with its own result, and the others are applied."""
-        return results_answer(_counted(matcher.update(batch.fixes, now=clock())))
+        return results_answer(counted(matcher.update(batch.fixes, now=clock())))
 
     return router
 
@@ -288,10 +312,6 @@ def _health(matcher: "Matcher", watch: "RegionWatch | None") -> APIRouter:
         )
 
     return router
-
-
-def _counted(results: list[FixResult]) -> FixResults:
-    return FixResults(applied=sum(result.outcome is FixOutcome.applied for result in results), results=results)
 
 
 def _is_known(matcher: "Matcher", unit_id: str) -> bool:

@@ -71,9 +71,15 @@ class Ask:
 Asked = Annotated[Ask, Depends()]
 
 
-def router(sink: Sink, clock: Callable[[], UnixTime], settings: Settings, feeds: Feeds | None = None) -> APIRouter:
-    """The routes, and the transports for as long as the application runs."""
-    desk = _Desk(sink, clock, feeds or Feeds())
+def router(
+    sink: Sink,
+    clock: Callable[[], UnixTime],
+    settings: Settings,
+    feeds: Feeds | None = None,
+    tally: Tally | None = None,
+) -> APIRouter:
+    """The routes, and the transports for as long as the application runs. `tally` counts what comes over HTTP."""
+    desk = _Desk(sink, clock, feeds or Feeds(), tally or Tally())
     out = APIRouter(tags=["feeds"], lifespan=desk.lifespan)
     results_answer, summary_answer, list_answer = (
         JsonAnswer(FeedResults),
@@ -131,11 +137,11 @@ def router(sink: Sink, clock: Callable[[], UnixTime], settings: Settings, feeds:
 class _Desk:
     """Reads and applies what comes by HTTP, and knows of all other feeds."""
 
-    def __init__(self, sink: Sink, clock: Callable[[], UnixTime], feeds: Feeds) -> None:
+    def __init__(self, sink: Sink, clock: Callable[[], UnixTime], feeds: Feeds, tally: Tally) -> None:
         self._sink = sink
         self._clock = clock
         self._feeds = feeds
-        self._tally = Tally()
+        self._tally = tally
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:

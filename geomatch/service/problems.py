@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from geomatch import errors
 from geomatch.service.bodies import FieldError, Problem
+from geomatch.service.callers import Forbidden
 
 SHOWN_ERRORS = 100
 LONGEST_LOCATION = 200
@@ -66,6 +67,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.BadMap: Kind(422, "bad_map", "Map cannot be used"),
         errors.BadRegion: Kind(503, "bad_region", "Region cannot be used"),
         errors.BadInput: Kind(422, "bad_input", "Request is not valid"),
+        Forbidden: Kind(403, "forbidden", "Not for this caller"),
         InvalidBody: Kind(422, "bad_input", "Request is not valid"),
         BodyTooLarge: Kind(413, "too_large", "Request is too large"),
         NotJson: Kind(415, "not_json", "Request is not JSON"),

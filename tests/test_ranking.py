@@ -23,6 +23,7 @@ from geomatch import (
     UnitState,
     UnknownUnit,
 )
+from geomatch.backup import _kernels
 from geomatch.model import Phase
 
 
@@ -272,3 +273,8 @@ def test_bad_input_is_one_sentence_and_applies_nothing(region):
 def test_no_units_is_an_answer_too(region):
     ranking = Matcher(region).rank(stop(), now=NOW)
     assert (ranking.candidates, len(ranking.excluded), ranking.complete.kth_eta_s) == ((), 0, None)
+
+
+@pytest.mark.parametrize("name", ["not_available", "unmanned", "lacks_capability", "no_fix", "stale_fix", "off_map"])
+def test_the_kernel_and_the_model_mean_the_same_reason_by_a_code(name):
+    assert getattr(_kernels, name.upper()) == Reason[name].code

@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from geomatch.compiled import kernel
-from geomatch.model import Reason
 
-# Compiled in as constants, and numba's cache on disk only sees changes of this file: whoever inserts a Reason before
-# one of these touches this file too. Last: other_service.
-NOT_AVAILABLE, UNMANNED, LACKS_CAPABILITY, NO_FIX, STALE_FIX, OFF_MAP = (
-    np.uint8(reason.code)
-    for reason in (
-        Reason.not_available, Reason.unmanned, Reason.lacks_capability, Reason.no_fix, Reason.stale_fix, Reason.off_map
-    )
-)  # fmt: skip
+# Reason.code of each, written out: they are compiled in, and numba's cache on disk sees changes of this file alone.
+NOT_AVAILABLE = np.uint8(5)
+UNMANNED = np.uint8(6)
+LACKS_CAPABILITY = np.uint8(7)
+NO_FIX = np.uint8(18)
+STALE_FIX = np.uint8(19)
+OFF_MAP = np.uint8(20)
 
 
 @kernel

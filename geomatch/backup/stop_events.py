@@ -77,6 +77,8 @@ class StopEvent:
     better_by_s: Seconds | None = None
     """How much sooner `unit` is in three of four cases."""
     ranking: tuple[RankedUnit, ...] | None = None
+    agency: str | None = None
+    """Whose stop it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

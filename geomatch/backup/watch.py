@@ -101,7 +101,7 @@ class Look:
             kind=kind, stop=held.stop.id, at=self.now, position=held.position or self.ranking.resolved.agency,
             urgency=held.stop.urgency, sentence=sentence, version=held.version, interrupts=kind.interrupts, unit=unit,
             eta_s=None if eta is None else eta.eta_s, p90_s=None if eta is None else eta.p90_s, instead_of=instead_of,
-            better_by_s=better_by_s, ranking=ranking,
+            better_by_s=better_by_s, ranking=ranking, agency=held.stop.agency or self.ranking.resolved.agency,
         )  # fmt: skip
 
     @property
@@ -128,6 +128,7 @@ def cleared(held: OpenStop, now: UnixTime) -> StopEvent:
     return StopEvent(
         kind=EventKind.cleared, stop=held.stop.id, at=now, position=held.position or held.stop.agency,
         urgency=held.stop.urgency, sentence=f"Stop {held.stop.id} is over.", version=held.version, interrupts=False,
+        agency=held.stop.agency,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from geomatch.backup.stop_events import EventKind
 from geomatch.errors import UnknownStop
+from geomatch.service.callers import Caller, caller
 from geomatch.service.event_log import EventLog, Logged
 from geomatch.service.openapi import gives
 
@@ -20,6 +21,14 @@ RETRY_MS = 2_000
 """A reader that was cut off tries again after this long."""
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)]
 Wanted = Callable[[Logged], bool]
+
+
+async def _asking() -> Caller:
+    """Kept for as long as the stream lasts."""
+    return caller()
+
+
+Asking = Annotated[Caller, Depends(_asking)]
 
 
 def router(matcher: "Matcher", log: EventLog, *behind: AbstractContextManager[object]) -> APIRouter:
@@ -37,11 +46,12 @@ def router(matcher: "Matcher", log: EventLog, *behind: AbstractContextManager[ob
 
     routes = APIRouter(tags=["events"], lifespan=lifespan)
 
-    def open_or_told_of(stop_id: str, last_event_id: LastEventId = None) -> str:
+    def open_or_told_of(stop_id: str, asking: Asking, last_event_id: LastEventId = None) -> str:
         """A stop that was cleared while its reader was away still has its last events for it."""
         seq = log.seq_of(last_event_id or "")
         missed = (log.since(seq) or []) if seq is not None else []
-        if stop_id not in matcher.stops.view().stops and not any(one.event.stop == stop_id for one in missed):
+        told = any(one.event.stop == stop_id and asking.owns(one.event.agency) for one in missed)
+        if stop_id not in matcher.stops.view().stops and not told:
             raise UnknownStop("this stop is not open: open it first, or it was cleared")
         return stop_id
 
@@ -52,11 +62,12 @@ def router(matcher: "Matcher", log: EventLog, *behind: AbstractContextManager[ob
         responses=gives(None, 404, 422),
     )
     async def get_stop_events(
-        stop_id: Annotated[str, Depends(open_or_told_of)], last_event_id: LastEventId = None
+        stop_id: Annotated[str, Depends(open_or_told_of)], asking: Asking, last_event_id: LastEventId = None
     ) -> AsyncIterator[ServerSentEvent]:
         """Its ranking when it changes, a closer unit, cover lost or delayed, no cover, status checks, a sentence for
         the officer. Ends after `cleared`."""
-        async for one in _stream(log, last_event_id, lambda logged: logged.event.stop == stop_id):
+        events = _stream(log, last_event_id, lambda one: one.event.stop == stop_id and asking.owns(one.event.agency))
+        async for one in events:
             yield one
             if one.event == EventKind.cleared:
                 return
@@ -68,10 +79,17 @@ def router(matcher: "Matcher", log: EventLog, *behind: AbstractContextManager[ob
         responses=gives(None, 422),
     )
     async def get_events(
-        position: Annotated[str | None, Query(max_length=254)] = None, last_event_id: LastEventId = None
+        asking: Asking,
+        position: Annotated[str | None, Query(max_length=254)] = None,
+        last_event_id: LastEventId = None,
     ) -> AsyncIterator[ServerSentEvent]:
-        """Of all stops, or those of one dispatch position."""
-        async for one in _stream(log, last_event_id, lambda logged: position in {None, logged.event.position}):
+        """Of all stops of the caller's agencies, or those of one dispatch position."""
+        events = _stream(
+            log,
+            last_event_id,
+            lambda one: position in {None, one.event.position} and asking.owns(one.event.agency),
+        )
+        async for one in events:
             yield one
 
     return routes

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geomatch.aid.agreements import Agreements
+from geomatch.aid.alike import Kinds
 from geomatch.aid.approval import Asked, standing
 from geomatch.aid.clauses import (
     Approval,
@@ -529,3 +530,27 @@ def test_a_view_does_not_change_when_places_are_taken():
     quotas.take(grant(), unit="e1", incident="stop-1", at=NOON)
     assert before == QuotaView()
     assert quotas.view().version == 1
+
+
+@settings(max_examples=40)
+@given(worlds(), st.integers(0, 2**32 - 1))
+def test_units_judged_by_their_kind_are_judged_as_each_by_itself(world, seed):
+    """Many units of few kinds: asked again, the fleet is sorted into kinds, and no unit's verdict changes."""
+    agreements, wanted, fleet, quotas = world
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, len(fleet.units), 40 * len(fleet.units))
+    many = crew(
+        *(replace(fleet.units[n], id=f"u{i:04d}") for i, n in enumerate(chosen.tolist())),
+        availability=rng.choice(list(Availability), len(chosen)).tolist(),
+        at=[(float(fleet.x[n]), float(fleet.y[n])) for n in chosen],
+    )
+    assert Kinds.of(many) is not None, "they are alike enough to be sorted"
+    ready = Eligibility(Places(agreements=agreements, jurisdictions=towns(), projection=CENTRE))
+    first, again, third = (ready.decide(wanted, many, quotas) for _ in range(3))
+    for later in (again, third):
+        for name in ("codes", "row", "request_ms"):
+            np.testing.assert_array_equal(getattr(first, name), getattr(later, name))
+
+
+def test_units_that_are_all_different_are_not_sorted():
+    assert Kinds.of(crew(*(unit(f"e{n}", capabilities=(f"skill{n}",)) for n in range(50)))) is None

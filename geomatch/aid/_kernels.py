@@ -91,13 +91,20 @@ def judge_units(
 
 
 @kernel
-def count_cover(agency, officers, availability, provider_of_agency, out_units, out_officers):
-    """Add each staffed unit to (provider, availability) of `out_units` and its officers to `out_officers`."""
+def count_cover(agency, officers, availability, count, provider_of_agency, out_units, out_officers):
+    """Add staffed units, so many of each, to (provider, availability) of `out_units`, their officers to the other."""
     for n in range(agency.shape[0]):
         provider = provider_of_agency[agency[n]]
         if provider >= 0 and officers[n] > 0:
-            out_units[provider, availability[n]] += 1
-            out_officers[provider, availability[n]] += officers[n]
+            out_units[provider, availability[n]] += count[n]
+            out_officers[provider, availability[n]] += count[n] * officers[n]
+
+
+@kernel
+def count_kinds(first, availability, out_count):
+    """Add each unit to the stand-in for its kind and availability."""
+    for n in range(first.shape[0]):
+        out_count[first[n] + availability[n]] += 1
 
 
 @kernel
@@ -108,3 +115,13 @@ def cover_of_rows(provider_of, counts_as_cover, units, officers, out_units, out_
             if (counts_as_cover[row] >> availability) & 1:
                 out_units[row] += units[provider_of[row], availability]
                 out_officers[row] += officers[provider_of[row], availability]
+
+
+@kernel
+def spread(first, availability, code, row, wait_ms, out_code, out_row, out_wait_ms):
+    """Give each unit what was judged of the stand-in for its kind and availability."""
+    for n in range(first.shape[0]):
+        stand_in = first[n] + availability[n]
+        out_code[n] = code[stand_in]
+        out_row[n] = row[stand_in]
+        out_wait_ms[n] = wait_ms[stand_in]

@@ -18,6 +18,7 @@ import shapely
 from geomatch.aid import _kernels
 from geomatch.aid._kernels import ASKS_COVER, GRANT, IDLE, LIMIT_OFF, NO_GRANT, OWN, PROHIBITION
 from geomatch.aid.agreements import Agreement
+from geomatch.aid.alike import Kinds, KindsOf
 from geomatch.aid.approval import Asked, standing
 from geomatch.aid.clauses import Mode
 from geomatch.aid.grants import RANK, Grants, Words, capability_words, grants_to
@@ -65,6 +66,7 @@ class Eligibility:
         self.places = places
         self._grants: dict[str, tuple[int, Grants]] = {}
         self._bound: dict[str, _Bound] = {}
+        self._kinds_of = KindsOf()
 
     def decide(self, request: AidRequest, units: Units, quotas: QuotaView | None = None) -> Verdicts:
         """May each unit go? A dozen operations on the grants' columns, then one pass over the units.
@@ -75,7 +77,7 @@ class Eligibility:
             return Verdicts.without_agreements(request, units)
         grants = self._grants_to(request.agency or "", request.now)
         bound = self._bind(request.agency or "", grants, units)
-        return _decided(request, self.places, grants, bound, units, quotas or _NOBODY_LENT)
+        return _decided(request, self.places, grants, bound, units, quotas or _NOBODY_LENT, self._kinds_of(units))
 
     def _grants_to(self, receiver: str, now: UnixTime) -> Grants:
         era = self.places.era(now)
@@ -153,9 +155,17 @@ class Ruling(NamedTuple):
 
 
 def _decided(
-    request: AidRequest, places: Places, grants: Grants, bound: _Bound, units: Units, quotas: QuotaView
+    request: AidRequest,
+    places: Places,
+    grants: Grants,
+    bound: _Bound,
+    units: Units,
+    quotas: QuotaView,
+    kinds: Kinds | None,
 ) -> Verdicts:
-    cover = Cover.of(len(grants.providers), bound.side, units, quotas) if grants.shared or grants.covered else None
+    cover = (
+        Cover.of(len(grants.providers), bound.side, units, quotas, kinds) if grants.shared or grants.covered else None
+    )
     ruling = _ruling(request, grants, _full(request, grants, quotas, cover))
     lifting = grants.lifts if request.urgency == Urgency.officer_emergency else bound.none
     extra_of, extra = bound.none_extra
@@ -163,10 +173,11 @@ def _decided(
         extra_of, extra = _own_gates(request, places, grants, bound, units, quotas, ruling.kind, lifting)
     cover_units, cover_officers = bound.no_cover if cover is None else cover.of_rows(grants)
     gates = grants.gates if lifting is bound.none else grants.gates & ~(lifting * np.uint8(ASKS_COVER))
-    n = len(units.units)
-    out_code, out_row, out_wait_ms = np.empty(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.int32)
+    kinds = None if len(extra) else kinds  # gates of a unit's own tell units of one kind apart
+    judged = units if kinds is None else kinds
+    out_code, out_row, out_wait_ms = _unfilled(len(judged.agency))
     _kernels.judge_units(
-        units.agency, units.capability_bits, units.officers, units.availability,
+        judged.agency, judged.capability_bits, judged.officers, judged.availability,
         bound.side, grants.first, ruling.order, ruling.kind, ruling.codes,
         gates, bound.allowed, bound.any_allowed, bound.denied, grants.min_officers,
         grants.counts_as_cover, cover_units, grants.min_units, cover_officers, grants.min_home_officers,
@@ -174,6 +185,10 @@ def _decided(
         Reason.prohibited.code, Reason.no_agreement.code, Reason.capability_denied.code, Reason.home_cover.code,
         out_code, out_row, out_wait_ms,
     )  # fmt: skip
+    if kinds is not None:
+        of_kind = out_code, out_row, out_wait_ms
+        out_code, out_row, out_wait_ms = _unfilled(len(units.agency))
+        _kernels.spread(kinds.first, units.availability, *of_kind, out_code, out_row, out_wait_ms)
     return Verdicts(
         codes=out_code,
         row=out_row,
@@ -188,22 +203,30 @@ def _decided(
     )
 
 
+def _unfilled(count: int) -> tuple[Bytes, Ints, Ints]:
+    """Codes, rows and waits."""
+    return np.empty(count, np.uint8), np.empty(count, np.int32), np.empty(count, np.int32)
+
+
 _MOST_RULINGS = 512
 
 
 def _ruling(request: AidRequest, grants: Grants, full: Mapping[int, tuple[str, ...]]) -> Ruling:
-    """Kept for the minute by all it depends on: stops of one agency mostly lie on the same sides of every border."""
-    minute = grants.at(request.now)
+    """Kept by all it depends on: stops of one agency mostly lie on the same sides of every border."""
+    moment = grants.at(request.now)
     answers = grants.near.answers(request.at)
     key = (
-        answers.tobytes(), request.urgency, request.apco_type, request.internal_type, request.priority,
+        moment.active.tobytes(), moment.is_open.tobytes(), answers.tobytes(),
+        request.urgency, request.apco_type, request.internal_type, request.priority,
         request.self_initiated, request.needs_full_powers, tuple(full.items()),
     )  # fmt: skip
-    known = None if request.asked else minute.rulings.get(key)
+    known = None if request.asked else grants.rulings.get(key)
     if known is None:
         known = _ruled(request, grants, answers, full)
-        if not request.asked and len(minute.rulings) < _MOST_RULINGS:
-            minute.rulings[key] = known
+        if not request.asked:
+            if len(grants.rulings) >= _MOST_RULINGS:
+                grants.rulings.clear()
+            grants.rulings[key] = known
     ruling: Ruling = known
     return ruling
 
@@ -268,12 +291,17 @@ def _full(request: AidRequest, grants: Grants, quotas: QuotaView, cover: Cover |
     full: dict[int, tuple[str, ...]] = {}
     if not quotas.at_once and not grants.shared:
         return full
-    for row in grants.limited.tolist():
+    rows = grants.limited.tolist() if quotas.at_once else []
+    if grants.shared and cover is not None:
+        # Of no other limit is the first place too many, so only shares can be reached with nobody lent.
+        on_duty_of = cover.units[:, 0] + cover.units[:, 1] + cover.lent
+        none_left = grants.shares * on_duty_of[grants.provider_of[grants.share_rows]] + 1e-9 < 1
+        full = dict.fromkeys(grants.share_rows[none_left].tolist(), ("limits.max_share_on_duty",))
+    for row in rows:
         one = grants.rows[row]
-        share = one.limits.max_share_on_duty is not None
-        if not share and one.id not in quotas.at_once:
-            continue  # no limit is below one unit
-        on_duty = cover.on_duty(int(grants.provider_of[row])) if share and cover is not None else None
+        if one.id not in quotas.at_once:
+            continue
+        on_duty = cover.on_duty(int(grants.provider_of[row])) if cover is not None else None
         reached = [
             name for name, left in places_left(one, quotas, incident=request.incident, on_duty=on_duty) if left < 1
         ]

@@ -5,6 +5,7 @@ Rows are by provider, then newest version first, then id: the order in which tie
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,7 +21,7 @@ from geomatch.aid.approval import standing
 from geomatch.aid.clauses import Authority, Mode, Stage
 from geomatch.aid.places import Around, Places
 from geomatch.model import Availability, Decision, Urgency
-from geomatch.quantities import XY, Bools, Bytes, Ints, Longs, UnixTime
+from geomatch.quantities import XY, Bools, Bytes, Floats, Ints, Longs, UnixTime
 
 Words = npt.NDArray[np.uint64]
 
@@ -62,7 +63,7 @@ class Near:
         """For each geometry that is asked about: is the point on it, or near enough?"""
         if not len(self._geometry):
             return _NOTHING
-        point = shapely.points(at.x, at.y)
+        point = shapely.Point(at.x, at.y)
         near: Bools = shapely.dwithin(self._geometry, point, self._metres)  # type: ignore[call-overload]  # a ufunc
         return near
 
@@ -89,14 +90,13 @@ class Clause(NamedTuple):
 
 
 class Minute(NamedTuple):
-    """What the clock decides of each row, and the rulings made in that minute."""
+    """What the clock decides of each row."""
 
     number: int
     active: Bools
     """In force."""
     is_open: Bools
     """In a window, and in no blackout."""
-    rulings: dict[Hashable, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +130,9 @@ class Grants:
     shared: bool
     covered: bool
     """Has some row a share limit, or a home cover?"""
+    share_rows: Ints
+    shares: Floats
+    """Rows with a share limit, and the shares."""
     rank: Ints
     wait_ms: Ints
     max_eta_ms: Ints
@@ -141,7 +144,14 @@ class Grants:
     """Bits of the gates that look at the unit itself."""
     own_gates: Ints
     """Rows with gates that are worked out per unit: where the unit is, cover by beat or capability."""
+    timed: tuple[int, ...]
+    """Rows with windows or blackouts."""
+    changes: tuple[UnixTime, ...]
+    """When some row begins or ends."""
+    rulings: dict[Hashable, Any] = field(default_factory=dict)
+    """What was worked out of requests before, by all it depends on."""
     _minute: dict[str, Minute] = field(default_factory=dict)
+    _active: dict[int, Bools] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -151,11 +161,21 @@ class Grants:
         number = int(now // 60)
         minute = self._minute.get("latest")
         if minute is None or minute.number != number:
-            forced = {id(one) for one in in_force(self.rows, now)}
-            active = np.array([id(row) in forced for row in self.rows], bool)
-            minute = Minute(number, active, np.array([_open(row, now) for row in self.rows], bool), {})
+            is_open = np.ones(len(self.rows), bool)
+            for row in self.timed:
+                is_open[row] = _open(self.rows[row], now)
+            minute = Minute(number, self._in_force(now), is_open)
             self._minute["latest"] = minute  # another thread may ask for another minute: return one's own
         return minute
+
+    def _in_force(self, now: UnixTime) -> Bools:
+        """Which rows are: the same from one beginning or end of some row to the next."""
+        era = bisect_right(self.changes, now)
+        active = self._active.get(era)
+        if active is None:
+            forced = {id(one) for one in in_force(self.rows, now)}
+            active = self._active[era] = np.array([id(row) in forced for row in self.rows], bool)
+        return active
 
     def typed_for(self, apco: str | None, internal: str | None) -> Bools:
         """Rows whose list of incident types is empty or has one of these."""
@@ -172,6 +192,7 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
     rows.sort(key=lambda one: (one.provider_agency, -one.version, one.id))
     counts = [(provider, len(list(same))) for provider, same in groupby(rows, key=lambda one: one.provider_agency)]
     standings = [standing(one, None, at) for one in rows]
+    sharing = [row for row, one in enumerate(rows) if one.limits.max_share_on_duty is not None and _has_places(one)]
     prohibits = _mask(one.mode == Mode.prohibited for one in rows)
     near, unknown, nowhere, powerless = _geography(rows, places, at)
     return Grants(
@@ -196,6 +217,8 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
         fails_powers=powerless,
         limited=np.flatnonzero(_mask(_has_places(one) for one in rows)).astype(np.int32),
         shared=any(one.limits.max_share_on_duty is not None for one in rows),
+        share_rows=np.array(sharing, np.int32),
+        shares=np.array([rows[row].limits.max_share_on_duty for row in sharing], np.float64),
         covered=any(one.home_cover.min_units or one.home_cover.min_officers for one in rows),
         rank=np.array([RANK.get(one.decision, 0) for one in standings], np.int32),
         wait_ms=np.array([round(one.wait_s * 1000) for one in standings], np.int32),
@@ -205,6 +228,12 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
         min_units=_numbers(one.home_cover.min_units for one in rows),
         min_home_officers=_numbers(one.home_cover.min_officers for one in rows),
         gates=np.array([_gates(one) for one in rows], np.uint8),
+        timed=tuple(row for row, one in enumerate(rows) if one.time.windows or one.time.blackout),
+        changes=tuple(
+            sorted(
+                moment for one in rows for moment in (one.effective.starts, one.effective.ends) if moment is not None
+            )
+        ),
         own_gates=np.flatnonzero(_mask(_has_own_gates(one) for one in rows)).astype(np.int32),
     )
 

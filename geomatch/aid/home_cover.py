@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from geomatch.aid.grants import Grants, Words, capability_words
 from geomatch.aid.quotas import QuotaView
 from geomatch.model import Availability, Unit
 from geomatch.quantities import Bools, Bytes, Floats, Ints
+
+if TYPE_CHECKING:
+    from geomatch.aid.alike import Kinds
 
 
 class Units(Protocol):
@@ -56,11 +59,18 @@ class Cover:
     lent: Ints
 
     @classmethod
-    def of(cls, providers: int, side: Ints, units: Units, quotas: QuotaView) -> Cover:
-        """`side`: agency -> provider. A lent unit is not at home, whatever its status says yet. O(units)."""
+    def of(cls, providers: int, side: Ints, units: Units, quotas: QuotaView, kinds: Kinds | None = None) -> Cover:
+        """`side`: agency -> provider. A lent unit is not at home, whatever its status says yet. O(units), and three
+        times as quick by their kinds."""
         home, officers = (np.zeros((providers, len(Availability)), np.int32) for _ in range(2))
         lent = np.zeros(providers, np.int32)
-        _kernels.count_cover(units.agency, units.officers, units.availability, side, home, officers)
+        if kinds is None:
+            one_each = np.ones(len(units.agency), np.int32)
+            _kernels.count_cover(units.agency, units.officers, units.availability, one_each, side, home, officers)
+        else:
+            count = np.zeros(kinds.count, np.int32)
+            _kernels.count_kinds(kinds.first, units.availability, count)
+            _kernels.count_cover(kinds.agency, kinds.officers, kinds.availability, count, side, home, officers)
         for unit in {unit for unit, _ in quotas.lent}:
             slot = units.slots.get(unit)
             if slot is None or (provider := side[units.agency[slot]]) < 0 or units.officers[slot] == 0:

@@ -49,6 +49,8 @@ class _Layer:
     geometry: np.ndarray
     border: np.ndarray
     tree: STRtree
+    boxes: STRtree
+    """Of the areas' bounds, wider by the coarsest accuracy: no predicate is needed to find all that may be near."""
     accuracy_m: Metres
     """The coarsest of them."""
     core: tuple[tuple[float, float, float], ...]
@@ -105,11 +107,18 @@ class Jurisdictions:
         if layer is None:
             return Located(kind=ServiceKind(kind), agency=None, notes=(Note.no_layer,))
         point = Point(x, y)
-        held = [int(i) for i in layer.tree.query(point, predicate="intersects") if layer.areas[i].in_force(at)]
-        if len(held) == 1 and _in_core(layer.core[held[0]], x, y):
-            area = layer.areas[held[0]]
-            beat = area.display_name if area.agency in layer.beats else None
-            return Located(kind=area.kind, agency=area.agency, beat=beat, areas=(area,))
+        margin_m = max(layer.accuracy_m, NOISE_M)
+        # All that hold the point or nearly do: mostly there is one, and its border is not near.
+        rows = layer.boxes.query(point)
+        rows = rows[shapely.dwithin(layer.geometry[rows], point, margin_m)]
+        near = [row for row in rows.tolist() if layer.areas[row].in_force(at)]
+        if len(near) == 1:
+            row = near[0]
+            if _in_core(layer.core[row], x, y) or not shapely.dwithin(layer.border[row], point, margin_m):
+                area = layer.areas[row]
+                beat = area.display_name if area.agency in layer.beats else None
+                return Located(kind=area.kind, agency=area.agency, beat=beat, areas=(area,))
+        held = [row for row in near if shapely.intersects(layer.geometry[row], point)]
         return _weigh(layer, ServiceKind(kind), point, held, at)
 
     def locate_many(
@@ -248,11 +257,18 @@ def _layer(areas: tuple[ServiceArea, ...]) -> _Layer:
         geometry=geometry,
         border=border,
         tree=STRtree(geometry),
+        boxes=STRtree(_boxes(geometry, max(accuracy_m, NOISE_M))),
         accuracy_m=accuracy_m,
         core=core,
         rows={agency: tuple(own) for agency, own in rows.items()},
         beats=frozenset(agency for agency, own in rows.items() if len({areas[row].display_name for row in own}) > 1),
     )
+
+
+def _boxes(geometry: np.ndarray, margin_m: Metres) -> np.ndarray:
+    west, south, east, north = shapely.bounds(geometry).T
+    boxes: np.ndarray = shapely.box(west - margin_m, south - margin_m, east + margin_m, north + margin_m)
+    return boxes
 
 
 def _cores(geometry: np.ndarray, border: np.ndarray, margin_m: Metres) -> tuple[tuple[float, float, float], ...]:

@@ -1,0 +1,76 @@
+"""Units that no grant can tell apart: same agency, officers and capabilities. Judged once for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from geomatch.aid.home_cover import Units
+from geomatch.model import Availability
+from geomatch.quantities import Bytes, Ints
+
+WORTH_UNITS = 2
+"""Below so many units for each judgement saved, one pass over all units is as quick."""
+_KEPT = 8
+_STATES = len(Availability)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Kinds:
+    """R kinds of units in each availability: 3 R stand-ins, those of one kind side by side."""
+
+    first: Ints
+    """(N,) unit -> the first stand-in of its kind; its availability has to be added."""
+    agency: Ints
+    capability_bits: npt.NDArray[np.uint64]
+    officers: npt.NDArray[np.int16]
+    availability: Bytes
+
+    @classmethod
+    def of(cls, units: Units) -> Kinds | None:
+        """None where the units are too different for it to pay. A few sorts: milliseconds for 10,000 units."""
+        kind = np.unique(units.agency, return_inverse=True)[1].astype(np.int64)
+        for column in (units.officers, *units.capability_bits.T):
+            values, place = np.unique(column, return_inverse=True)
+            kind = np.unique(kind * len(values) + place, return_inverse=True)[1]
+        _, example = np.unique(kind, return_index=True)
+        if len(example) * _STATES * WORTH_UNITS > len(kind):
+            return None
+        example = np.repeat(example, _STATES)
+        return cls(
+            first=(kind * _STATES).astype(np.int32), agency=units.agency[example],
+            capability_bits=units.capability_bits[example], officers=units.officers[example],
+            availability=np.tile(np.arange(_STATES, dtype=np.uint8), len(example) // _STATES),
+        )  # fmt: skip
+
+    @property
+    def count(self) -> int:
+        return len(self.agency)
+
+
+class KindsOf:
+    """The kinds of the fleets that are asked about more than once: units that come with one request are not sorted.
+
+    A fleet is known by its arrays, which stay the same from one change of the roster to the next. Any thread may ask.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Units, Kinds | None, bool]] = {}
+
+    def __call__(self, units: Units) -> Kinds | None:
+        known = self._known.get(id(units.agency))
+        # What is kept holds the array, so no other one can have its id meanwhile.
+        if known is None:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[id(units.agency)] = (units, None, False)
+            return None
+        held, kinds, sorted_out = known
+        if held.officers is not units.officers or held.capability_bits is not units.capability_bits:
+            return None
+        if not sorted_out:
+            kinds = Kinds.of(units)
+            self._known[id(units.agency)] = (units, kinds, True)
+        return kinds

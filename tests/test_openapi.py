@@ -33,6 +33,7 @@ OPERATIONS = [
     "GET /v1/stops", "POST /v1/stops", "GET /v1/stops/{stop_id}", "PATCH /v1/stops/{stop_id}",
     "DELETE /v1/stops/{stop_id}", "POST /v1/assignments", "GET /v1/assignments/{assignment_id}",
     "PATCH /v1/assignments/{assignment_id}", "GET /v1/overrides",
+    "GET /v1/closures", "POST /v1/closures", "POST /v1/closures:import", "DELETE /v1/closures/{closure_id}",
     "GET /v1/approvals", "POST /v1/approvals", "POST /v1/approvals/answers",
     "GET /healthz", "GET /readyz",
 ]  # fmt: skip
@@ -90,9 +91,9 @@ def test_every_operation_is_summarised_described_and_names_its_problems(document
 
 
 def test_every_field_of_a_measure_names_its_unit_and_times_are_rfc_3339(document):
-    units = ("_s", "_m", "_mps", "_deg", "_seq")
+    units = ("_s", "_m", "_mps", "_kph", "_deg", "_seq")
     plain = {"lon", "lat", "officers", "cap", "k", "edge", "rank", "evaluated", "units", "applied", "epoch", "status",
-             "counts", "tier", "priority",
+             "counts", "tier", "priority", "factor",
              "remaining_quota", "home_cover_after",
              "received", "read", "dropped", "queued", "statuses", "unknown_statuses", "emergencies", "ignored",
              "failed", "reconnects", "fault_count", "lines",

@@ -33,6 +33,7 @@ from geomatch.service.bodies import (
     Readiness,
     UnitList,
 )
+from geomatch.service.closures import router as closure_routes
 from geomatch.service.event_log import EventLog
 from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
@@ -105,6 +106,7 @@ def _include_stops(app: FastAPI, matcher: "Matcher", asked: "Matcher", clock: Cl
     # Before the stops: a path of theirs takes whatever follows, since ids may have slashes.
     app.include_router(event_routes(asked, log, hooks, looking))
     app.include_router(stop_routes(asked, clock, settings, looking.look_soon))
+    app.include_router(closure_routes(asked, clock, settings, looking.look_soon))
 
 
 def _lifespan(watch: "RegionWatch | None") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -97,7 +97,7 @@ def router(
     async def post_raw(request: Request, ask: Asked) -> Response:
         """NMEA, TAIP, OwnTracks, Cursor on Target, EIDO, GeoJSON, or any JSON by a mapping file; one or many reports. A
         faulty report is told in `faults` and the others hold; a message of nothing but faults is refused."""
-        _check_media_type(request)
+        check_media_type(request)
         parser = desk.parser(ask)
         raw = await read_body(request, most_bytes)
         parsed, results = await run_in_threadpool(desk.take, [raw], parser, ask)
@@ -114,7 +114,7 @@ def router(
     async def post_stream(request: Request, ask: Asked) -> Response:
         """One message a line, applied as they come; of any length in all. A bad line is counted and stops nothing. The
         answer comes when the stream ends. `WS /v1/fixes/ws` takes the same query, and answers message by message."""
-        _check_media_type(request)
+        check_media_type(request)
         parser, summary = desk.parser(ask), _Summary()
         async for first, lines in lines_in(request.stream()):
             parsed, results = await run_in_threadpool(desk.take, lines, parser, ask)
@@ -255,7 +255,7 @@ def _refused(parsed: Parsed) -> InvalidBody:
     return InvalidBody(faults, sum(parsed.fault_counts.values()))
 
 
-def _check_media_type(request: Request) -> None:
+def check_media_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in SENT_BY_FORMS:
         raise WrongMediaType(

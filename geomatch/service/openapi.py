@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from geomatch.backup.assignments import Assignment, OpenStop
 from geomatch.backup.overrides import Overrides
 from geomatch.backup.stop_events import StopEvent
+from geomatch.closures import Closure, ClosureResult, HeldClosure
+from geomatch.feeds.closure_formats import ClosureFormat
 from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
 from geomatch.service.approval_bodies import ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding
@@ -28,6 +30,7 @@ from geomatch.service.bodies import (
     Readiness,
     UnitList,
 )
+from geomatch.service.closure_bodies import ClosureBatch, ClosureList, ClosureResults
 from geomatch.service.feed_bodies import FeedList, FeedResults, StreamSummary
 from geomatch.service.stop_bodies import (
     AssignmentRefused,
@@ -44,6 +47,7 @@ TYPES = (
     ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding,
     Assignment, AssignmentRefused, AssignmentRequest, AssignmentStep, OpenStop, Overrides, StopChange, StopList,
     StopOpening, StopReport, StopEvent,
+    Closure, ClosureBatch, ClosureFormat, ClosureList, ClosureResult, ClosureResults, HeldClosure,
     Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
     FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop,
     StreamSummary, Unit, UnitList, UnitState,
@@ -69,12 +73,13 @@ TAGS = [
     {"name": "stops", "description": "Stops that stay open, and who is assigned to them."},
     {"name": "events", "description": "What is new at open stops, as server-sent events: each `data` is a StopEvent."},
     {"name": "approvals", "description": "Leave that agreements ask for before a unit may go."},
+    {"name": "closures", "description": "Roads that are closed or slowed now, or will be."},
     {"name": "feeds", "description": "Positions and statuses as devices and other systems write them."},
     {"name": "service", "description": "Is it up, and on which map?"},
 ]
 
 MEANING = {
-    404: "No unit, open stop, assignment or agreement of this id is known.",
+    404: "No unit, open stop, assignment, closure or agreement of this id is known.",
     409: "What is known has moved on: `resync_required`, send a whole snapshot; `illegal_step`, no step from here.",
     413: "The body is longer than the service takes.",
     415: "The body does not call itself what is read here: JSON, or for a feed whatever it is.",
@@ -82,6 +87,7 @@ MEANING = {
 }
 
 AT = {"lon": -97.7403, "lat": 30.2747}
+LINE = [AT, {"lon": -97.7391, "lat": 30.2750}]
 STOP = {"id": "T-1041", "at": AT, "course_deg": 15, "urgency": "urgent_backup", "need": {"officers": 2}}
 FIX = {"unit": "u1", "time": "2026-03-07T22:15:00Z", "at": AT, "course_deg": 95, "speed_mps": 11.2, "accuracy_m": 6}
 UNIT = {"id": "u1", "agency": "hoboken.nj", "call_sign": "2A14", "officers": 1, "capabilities": ["DrugK9"]}
@@ -92,6 +98,14 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
         "fleet the service holds": {"stop": STOP, "k": 5, "include": ["route", "excluded"]},
         "a stop that is open": {"stop_id": "T-1041", "k": 5},
         "units in the request": {"stop": STOP, "k": 3, "units": [STATE], "now": "2026-03-07T22:15:05Z"},
+    },
+    ClosureBatch: {
+        "one direction, closed to all but emergencies": {
+            "closures": [{"id": "c1", "line": LINE, "modes": ["routine", "urgent"], "ends": "2026-03-07T23:00:00Z"}]
+        },
+        "slow, both ways": {
+            "closures": [{"id": "c2", "kind": "slowed", "line": LINE, "both_directions": True, "speed_kph": 30}]
+        },
     },
     ExplanationRequest: {"one unit": {"stop": STOP, "unit": "u1"}},
     ApprovalRequest: {"phoned now": {"stop": "T-1041", "agreement": "weehawken-hoboken@2"}},
@@ -134,6 +148,15 @@ def takes_raw(*lines: str) -> dict[str, Any]:
     examples = {"geomatch's own": {"value": FIX}}
     content: dict[str, Any] = {"application/json": {"schema": {}, "examples": examples}}
     content |= {media: {"schema": {"type": "string"}} for media in (*lines, "application/octet-stream")}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def takes_closures() -> dict[str, Any]:
+    """The same of a route that reads feeds of closures: JSON or XML."""
+    incident = {"id": "7", "type": "ROAD_CLOSED", "polyline": "30.2747 -97.7403 30.2750 -97.7391"}
+    examples = {"Waze CIFS, latitude first": {"value": {"incidents": [incident]}}}
+    content: dict[str, Any] = {"application/json": {"schema": {}, "examples": examples}}
+    content |= {media: {"schema": {"type": "string"}} for media in ("application/xml", "application/octet-stream")}
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -92,6 +92,10 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("GET /v1/approvals", Scope.rankings_read),
     _op("POST /v1/approvals", Scope.stops_write),
     _op("POST /v1/approvals/answers", Scope.agreements_admin),
+    _op("GET /v1/closures", Scope.rankings_read),
+    _op("POST /v1/closures", Scope.maps_admin),
+    _op("POST /v1/closures:import", Scope.maps_admin),
+    _op("DELETE /v1/closures/{closure_id:path}", Scope.maps_admin),
 )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.UnknownUnit: Kind(404, "unknown_unit", "No such unit"),
         errors.UnknownStop: Kind(404, "unknown_stop", "No such stop"),
         errors.UnknownAgreement: Kind(404, "unknown_agreement", "No such agreement"),
+        errors.UnknownClosure: Kind(404, "unknown_closure", "No such closure"),
         errors.UnknownAssignment: Kind(404, "unknown_assignment", "No such assignment"),
         errors.LostRace: Kind(409, "lost_race", "Decided on what has changed since"),
         errors.MayNotGo: Kind(409, "may_not_go", "The unit may not go"),

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 
 import typer
 
-from geomatch.cli import agreements, checking, demo, ledger, maps, ranking, replaying, serving, swapping
+from geomatch.cli import (
+    agreements,
+    checking,
+    closures,
+    demo,
+    ledger,
+    maps,
+    ranking,
+    reaching,
+    replaying,
+    serving,
+    swapping,
+)
 from geomatch.errors import GeomatchError
 
 HELP = """Which backup units can be at a stop first, by road, and may go?
@@ -70,6 +82,8 @@ def application() -> typer.Typer:
     app.command("export")(maps.export)
     app.command("rank")(ranking.rank)
     app.command("serve")(serving.serve)
+    app.command("closures")(closures.closures)
+    app.command("reach")(reaching.reach)
     app.command("diff")(swapping.diff)
     app.command("activate")(swapping.activate)
     app.command("rollback")(swapping.rollback)

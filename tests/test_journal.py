@@ -35,6 +35,7 @@ from geomatch.journal.sqlite import SqliteStore
 from geomatch.journal.store import Store, open_store
 from geomatch.journal.told import known_regions
 from geomatch.journal.verify import Seal, purge, verify
+from geomatch.model import Phase
 
 DAY = 86_400.0
 LINES = 40_283 if int(os.environ.get("GEOMATCH_CASES", "700")) >= 10_000 else 6_000
@@ -193,7 +194,7 @@ def take(step: tuple, both: Clumsy, matcher: Matcher) -> None:
         case "assign", name, unit_id:
             both.tell("assign", name, unit_id, version=matcher.stops.view().version, at=NOW, by="desk 1")
         case "phase", name, phase:
-            both.tell("stops.set_phase", name, phase, at=NOW + 1)
+            both.tell("stops.set_phase", name, Phase(phase), at=NOW + 1)
         case "code_4", name:
             both.tell("stops.code_4", name, at=NOW + 2)
         case "on_scene", name, unit_id:

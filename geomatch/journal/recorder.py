@@ -38,6 +38,7 @@ from geomatch.journal.told import (
     StatusSaid,
     known_regions,
     papers_of,
+    told_of,
 )
 from geomatch.journal.told_of_stops import Assigned, LeaveAnswered, LeaveAsked, StopOpened
 from geomatch.matcher import Matcher, Memory, Snapshot
@@ -298,6 +299,8 @@ class Recorder:
                 said = told.again(self.matcher, regions)
                 self._mark = _Mark(event, self.matcher.fleet.version)
             else:
+                # As a replay will read it: a word is no member of an enumeration until then.
+                told = told_of(told.kind, payload)
                 with self._brief:
                     said = told.again(self.matcher, regions)
                     self._mark = _Mark(event, self.matcher.fleet.version)

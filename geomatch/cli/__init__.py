@@ -12,6 +12,7 @@ from geomatch.cli import (
     checking,
     closures,
     demo,
+    keys,
     ledger,
     maps,
     ranking,
@@ -89,6 +90,7 @@ def application() -> typer.Typer:
     app.command("rollback")(swapping.rollback)
     app.command("ledger")(ledger.ledger)
     app.add_typer(agreements.application(), name="agreements")
+    app.add_typer(keys.application(), name="keys")
     app.command("replay")(replaying.replay)
     app.add_typer(replaying.journal_commands(), name="journal")
     return app

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geomatch.cli.options import RegionFolder
+from geomatch.service.logs import LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from geomatch.matcher import Matcher
     from geomatch.model import UnitState
     from geomatch.service.feeds import Feeds
+    from geomatch.service.security import Ring
+    from geomatch.service.serve import Tls
 
 
 def serve(
@@ -35,12 +38,26 @@ def serve(
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Listen where other machines can reach it, though no keys are checked.")
     ] = False,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", exists=True, dir_okay=False, help="Who may ask: see `geomatch keys`.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="Speak TLS, with this certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="The private key of the certificate.")] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option("--client-ca", help="Take only clients with a certificate of this authority.")
+    ] = None,
+    log: Annotated[LogFormat, typer.Option("--log", help="How the log is written, on stderr.")] = LogFormat.text,
+    check_config: Annotated[
+        bool, typer.Option("--check-config", help="Read and check everything, say what it is, and do not serve.")
+    ] = False,
 ) -> None:
     """Answer rankings over HTTP until interrupted.
 
-    The API describes itself at /openapi.json; /readyz tells which region is loaded. It checks no keys yet, so it
-    listens on this machine alone: put a proxy that knows who asks in front of it. A region that `geomatch activate`
+    The API describes itself at /openapi.json; /readyz tells which region is loaded. A region that `geomatch activate`
     or `geomatch rollback` puts in the folder takes over within seconds, without a request or a unit lost.
+
+    Without --keys it checks nobody and listens on this machine alone. With them every request says who asks, each
+    agency changes its own units and stops, and sees its partners' as their agreements disclose.
 
     Positions come over HTTP, and with --feeds by UDP and MQTT as well; `GET /v1/feeds` tells what became of them.
 
@@ -48,28 +65,67 @@ def serve(
       geomatch serve hudson.region --fleet units.geojson
       curl -H 'Content-Type: application/json' http://127.0.0.1:8000/v1/rankings \\
           -d '{"stop": {"id": "s1", "at": {"lon": -74.02, "lat": 40.75}}, "k": 5}'
+      geomatch serve hudson.region --keys keys.json --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
     """
-    from geomatch.matcher import Matcher
-    from geomatch.region import Region
+    from geomatch.service import logs
     from geomatch.service.app import create_app
+    from geomatch.service.security import Ring
     from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
-    from geomatch.service.warm import warm
     from geomatch.service.watch import RegionWatch
 
+    logs.configure(log)
+    open_to_all = allow_open or keys is not None
     plan = _read_feeds(feeds, allow_open=allow_open)
-    if not (allow_open or is_loopback(host)):
+    if not (open_to_all or is_loopback(host)):
         raise typer.BadParameter(OPEN_REFUSED, param_hint="--host")
-    with listen(host, port, open_to_all=allow_open) as listener:
-        matcher = Matcher(Region.open(region))
-        warm(matcher.region)
-        if fleet is not None:
-            from geomatch.fleet.files import read_fleet
-
-            _hold(matcher, read_fleet(fleet))
+    tls, ring = _read_tls(tls_cert, tls_key, client_ca), None if keys is None else Ring(keys)
+    if ring is not None and tls is None and not is_loopback(host):
+        sys.stderr.write("geomatch: keys travel in clear text: use --tls-cert, or a proxy that speaks TLS\n")
+    if check_config:
+        matcher = _opened(region, fleet)
+        print(_summary(matcher, ring, plan, tls))
+        return
+    with listen(host, port, open_to_all=open_to_all) as listener:
+        matcher = _opened(region, fleet)
         held = len(matcher.fleet.view().units)
-        sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener)}\n")
+        sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener, tls)}\n")
         watch = RegionWatch(matcher, region, tell=lambda line: print(f"geomatch: {line}", file=sys.stderr, flush=True))
-        run(create_app(matcher, watch=watch, feeds=_feeds(plan, matcher)), listener)
+        run(create_app(matcher, watch=watch, feeds=_feeds(plan, matcher), ring=ring), listener, tls)
+
+
+def _opened(folder: Path, fleet: Path | None) -> Matcher:
+    from geomatch.matcher import Matcher
+    from geomatch.region import Region
+    from geomatch.service.warm import warm
+
+    matcher = Matcher(Region.open(folder))
+    warm(matcher.region)
+    if fleet is not None:
+        from geomatch.fleet.files import read_fleet
+
+        _hold(matcher, read_fleet(fleet))
+    return matcher
+
+
+def _read_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+    from geomatch.service.serve import Tls
+
+    if cert is None and key is None and client_ca is None:
+        return None
+    if cert is None or key is None:
+        raise typer.BadParameter("TLS needs both --tls-cert and --tls-key", param_hint="--tls-cert")
+    return Tls(cert=cert, key=key, client_ca=client_ca)
+
+
+def _summary(matcher: Matcher, ring: Ring | None, plan: FeedPlan, tls: Tls | None) -> str:
+    """What was read, and is sound."""
+    region = matcher.region
+    doors = "no keys are checked" if ring is None else f"{ring.size} keys and issuers"
+    wire = "no TLS" if tls is None else "TLS" if tls.client_ca is None else "TLS with client certificates"
+    return (
+        f"{region.name} ({region.hash[:12]}), {len(matcher.fleet.view().units)} units, "
+        f"{len(plan.udp) + len(plan.mqtt)} feeds, {doors}, {wire}: nothing is wrong"
+    )
 
 
 def _read_feeds(file: Path | None, *, allow_open: bool) -> FeedPlan:

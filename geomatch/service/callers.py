@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from geomatch.errors import GeomatchError
-from geomatch.service.operations import Scope
+from geomatch.service.scopes import Scope
 
 EVERY_AGENCY = "*"
 """In place of agency ids: a regional centre that dispatches for all of them."""

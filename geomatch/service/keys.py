@@ -24,7 +24,7 @@ from geomatch.errors import BadInput
 from geomatch.model import STRICT
 from geomatch.quantities import Seconds, UnixTime
 from geomatch.service.callers import Caller
-from geomatch.service.operations import Scope
+from geomatch.service.scopes import Scope
 
 PREFIX = "gm1."
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

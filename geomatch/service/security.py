@@ -62,6 +62,11 @@ class Ring:
         self._mark = self._seen()
         self._keys, self._tokens = self._read()
 
+    @property
+    def size(self) -> int:
+        """Keys and issuers of the file, whether they are good now or not."""
+        return len(self._keys) + self._tokens.size
+
     def caller(self, key_id: str, secret: str, now: UnixTime) -> Caller:
         """Whose key it is. Raises Denied."""
         self.look(now)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,8 +16,8 @@ from geomatch.errors import BadInput
 
 LONGEST_QUEUE = 2048
 OPEN_REFUSED = (
-    "other machines can reach this address and the API checks no keys: serve on 127.0.0.1 behind a proxy that checks"
-    " who asks, or say --allow-open where the network itself is closed"
+    "other machines can reach this address and no keys are checked: make some with `geomatch keys new` and serve with"
+    " --keys, or say --allow-open where the network itself is closed"
 )
 
 
@@ -29,8 +32,8 @@ def is_loopback(host: str) -> bool:
 def listen(host: str, port: int, *, open_to_all: bool = False) -> socket.socket:
     """A socket on which callers already queue; port 0 takes a free one. Raises BadInput where none may be had.
 
-    The API has no keys yet: whoever reaches it sees every unit's position. So it stays on this machine unless the
-    caller says that something in front of it checks who asks.
+    Where no keys are checked whoever reaches it sees every unit's position. So it stays on this machine unless the
+    caller says that keys, or something in front of it, tell who asks.
     """
     if not open_to_all and not is_loopback(host):
         raise BadInput(OPEN_REFUSED)
@@ -45,26 +48,55 @@ def listen(host: str, port: int, *, open_to_all: bool = False) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """The files of a service that speaks TLS 1.2 or newer itself."""
+
+    cert: Path
+    """PEM: its own certificate, and those between it and the root."""
+    key: Path
+    client_ca: Path | None = None
+    """PEM: whoever has no certificate of one of these gets no further than the handshake."""
+
+    def __post_init__(self) -> None:
+        """Raises BadInput where they do not belong together, or cannot be read."""
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.cert, self.key)
+            if self.client_ca is not None:
+                context.load_verify_locations(self.client_ca)
+        except (ssl.SSLError, OSError) as fault:
+            raise BadInput(
+                f"the TLS files cannot be used ({fault.strerror or fault}): check certificate, key and client CA"
+            ) from None
+
+
+def address_of(listener: socket.socket, tls: Tls | None = None) -> str:
     """The URL that clients on this machine use."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def run(app: FastAPI, listener: socket.socket) -> None:
+def run(app: FastAPI, listener: socket.socket, tls: Tls | None = None) -> None:
     """Answers until interrupted, and finishes what it has begun to answer: the usual end, and no error."""
     with suppress(KeyboardInterrupt):
-        server(app).run(sockets=[listener])
+        server(app, tls).run(sockets=[listener])
 
 
-def server(app: FastAPI) -> uvicorn.Server:
+def server(app: FastAPI, tls: Tls | None = None) -> uvicorn.Server:
     """Not started: `.run(sockets=[listener])` blocks until interrupted or `should_exit`."""
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,  # a line a request costs more than the request
         server_header=False,
+        log_config=None,  # the process's own: one form for all lines
         backlog=LONGEST_QUEUE,
+        ssl_certfile=None if tls is None else tls.cert,
+        ssl_keyfile=None if tls is None else tls.key,
+        ssl_ca_certs=None if tls is None or tls.client_ca is None else str(tls.client_ca),
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls is not None and tls.client_ca is not None else ssl.CERT_NONE,
         timeout_graceful_shutdown=5,
     )
     return uvicorn.Server(config)

@@ -33,7 +33,7 @@ from geomatch.model import (
 from geomatch.quantities import UnixTime
 from geomatch.service import disclosure
 from geomatch.service.callers import Caller, Forbidden, caller
-from geomatch.service.operations import Scope
+from geomatch.service.scopes import Scope
 from geomatch.service.tenant_stops import TenantApprovals, TenantStops, owner_of
 
 if TYPE_CHECKING:

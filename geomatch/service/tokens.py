@@ -22,7 +22,7 @@ from geomatch.errors import BadInput, GeomatchError
 from geomatch.quantities import Seconds, UnixTime
 from geomatch.service.callers import EVERY_AGENCY, Caller
 from geomatch.service.keys import Issuer
-from geomatch.service.operations import Scope
+from geomatch.service.scopes import Scope
 
 ALGORITHMS = ("ES256", "EdDSA", "Ed25519")
 """No RSA, which is slow to sign on devices, and nothing symmetric: this service could then make tokens itself."""
@@ -58,6 +58,11 @@ class Tokens:
         self._kept: dict[bytes, tuple[Caller, UnixTime]] = {}
         self._used: dict[tuple[str, str], UnixTime] = {}
         self._using = Lock()
+
+    @property
+    def size(self) -> int:
+        """Issuers."""
+        return len(self._of)
 
     def known(self, token: str, now: UnixTime) -> Caller | None:
         """Who sent it, if it was checked a moment ago. About 1 us."""

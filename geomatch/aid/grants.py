@@ -18,7 +18,7 @@ import shapely
 from geomatch.aid._kernels import ASKS_CAPABILITY, ASKS_COVER, ASKS_EXTRA, LIMIT_OFF
 from geomatch.aid.agreements import Agreement, in_force
 from geomatch.aid.approval import standing
-from geomatch.aid.clauses import Authority, Mode, Stage
+from geomatch.aid.clauses import Authority, Mode, Stage, Times
 from geomatch.aid.places import Around, Places
 from geomatch.model import Availability, Decision, Urgency
 from geomatch.quantities import XY, Bools, Bytes, Floats, Ints, Longs, UnixTime
@@ -144,8 +144,8 @@ class Grants:
     """Bits of the gates that look at the unit itself."""
     own_gates: Ints
     """Rows with gates that are worked out per unit: where the unit is, cover by beat or capability."""
-    timed: tuple[int, ...]
-    """Rows with windows or blackouts."""
+    timed: tuple[tuple[Times, Ints], ...]
+    """Windows and blackouts, each once, and the rows that have them."""
     changes: tuple[UnixTime, ...]
     """When some row begins or ends."""
     rulings: dict[Hashable, Any] = field(default_factory=dict)
@@ -162,8 +162,8 @@ class Grants:
         minute = self._minute.get("latest")
         if minute is None or minute.number != number:
             is_open = np.ones(len(self.rows), bool)
-            for row in self.timed:
-                is_open[row] = _open(self.rows[row], now)
+            for times, rows in self.timed:
+                is_open[rows] = _open(times, now)
             minute = Minute(number, self._in_force(now), is_open)
             self._minute["latest"] = minute  # another thread may ask for another minute: return one's own
         return minute
@@ -228,7 +228,7 @@ def grants_to(receiver: str, places: Places, at: UnixTime) -> Grants:
         min_units=_numbers(one.home_cover.min_units for one in rows),
         min_home_officers=_numbers(one.home_cover.min_officers for one in rows),
         gates=np.array([_gates(one) for one in rows], np.uint8),
-        timed=tuple(row for row, one in enumerate(rows) if one.time.windows or one.time.blackout),
+        timed=_timed(rows),
         changes=tuple(
             sorted(
                 moment for one in rows for moment in (one.effective.starts, one.effective.ends) if moment is not None
@@ -281,10 +281,19 @@ def _around(name: str, metres: float, one: Agreement, places: Places, at: UnixTi
     return None if resolved is None else [(geometry, own + metres) for geometry, own in resolved]
 
 
-def _open(one: Agreement, now: UnixTime) -> bool:
-    windows = one.time.windows
+def _timed(rows: list[Agreement]) -> tuple[tuple[Times, Ints], ...]:
+    """Many agreements name the same nights, so those are looked up once."""
+    of: dict[Times, list[int]] = {}
+    for row, one in enumerate(rows):
+        if one.time.windows or one.time.blackout:
+            of.setdefault(one.time, []).append(row)
+    return tuple((times, np.array(having, np.int32)) for times, having in of.items())
+
+
+def _open(times: Times, now: UnixTime) -> bool:
+    windows = times.windows
     return (not windows or any(window.open_at(now) for window in windows)) and not any(
-        window.open_at(now) for window in one.time.blackout
+        window.open_at(now) for window in times.blackout
     )
 
 

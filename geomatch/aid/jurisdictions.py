@@ -21,11 +21,12 @@ from types import MappingProxyType
 
 import numpy as np
 import shapely
-from shapely import MultiPolygon, Point, Polygon, STRtree
+from shapely import MultiPolygon, Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from geomatch.aid.area_layer import NOISE_M, AreaLayer, area_layer, before, in_core
 from geomatch.aid.service_area import AreaRule, Located, Note, ServiceArea
-from geomatch.aid.services import ServiceKind, kind_of_urn, specificity
+from geomatch.aid.services import ServiceKind, kind_of_urn
 from geomatch.errors import BadMap, BadRegion, UnknownAgency
 from geomatch.quantities import Floats, Ints, Metres, UnixTime
 
@@ -33,32 +34,9 @@ __all__ = ["MILE_M", "AreaRule", "Jurisdictions", "Located", "Note", "ServiceAre
 
 MILE_M: Metres = 1609.344
 """Where a statute gives officers powers "one mile beyond the limits"."""
-NOISE_M: Metres = 0.001
-"""Borders nearer to each other than this are one border."""
-
 _VERSION = 1
 _TEXT, _WKB, _FIRST = "jurisdictions.json", "jurisdictions.wkb.npy", "jurisdictions.first.npy"
 _PLAIN = tuple(f.name for f in fields(ServiceArea) if f.name != "geometry")
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """The areas of one kind, in one tree."""
-
-    areas: tuple[ServiceArea, ...]
-    geometry: np.ndarray
-    border: np.ndarray
-    tree: STRtree
-    boxes: STRtree
-    """Of the areas' bounds, wider by the coarsest accuracy: no predicate is needed to find all that may be near."""
-    accuracy_m: Metres
-    """The coarsest of them."""
-    core: tuple[tuple[float, float, float], ...]
-    """x, y and radius of a disc in each area that every border of the layer, its own or not, keeps clear of."""
-    rows: Mapping[str, tuple[int, ...]]
-    """Agency -> its areas."""
-    beats: frozenset[str]
-    """Agencies with several display names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +49,7 @@ class Jurisdictions:
     areas: tuple[ServiceArea, ...]
     authority: Mapping[str, AreaRule] = field(default_factory=dict)
     """Agency -> where its officers hold powers beyond its service area."""
-    _layers: dict[ServiceKind, _Layer] = field(init=False, repr=False, default_factory=dict)
+    _layers: dict[ServiceKind, AreaLayer] = field(init=False, repr=False, default_factory=dict)
     _unions: dict[tuple[ServiceKind, str, tuple[int, ...]], Polygon | MultiPolygon] = field(
         init=False, repr=False, default_factory=dict
     )
@@ -81,7 +59,7 @@ class Jurisdictions:
         object.__setattr__(self, "authority", MappingProxyType(dict(self.authority)))
         for kind in ServiceKind:
             if chosen := tuple(area for area in self.areas if area.kind is kind):
-                self._layers[kind] = _layer(chosen)
+                self._layers[kind] = area_layer(chosen)
         known = {area.agency for area in self.areas}
         for agency in self.authority:
             if agency not in known:
@@ -108,16 +86,17 @@ class Jurisdictions:
             return Located(kind=ServiceKind(kind), agency=None, notes=(Note.no_layer,))
         point = Point(x, y)
         margin_m = max(layer.accuracy_m, NOISE_M)
-        # All that hold the point or nearly do: mostly there is one, and its border is not near.
         rows = layer.boxes.query(point)
+        for row in rows.tolist():
+            if layer.alone[row] and in_core(layer.core[row], x, y) and layer.areas[row].in_force(at):
+                return _plain(layer, row)
+        # All that hold the point or nearly do: mostly there is one, and its border is not near.
         rows = rows[shapely.dwithin(layer.geometry[rows], point, margin_m)]
         near = [row for row in rows.tolist() if layer.areas[row].in_force(at)]
         if len(near) == 1:
             row = near[0]
-            if _in_core(layer.core[row], x, y) or not shapely.dwithin(layer.border[row], point, margin_m):
-                area = layer.areas[row]
-                beat = area.display_name if area.agency in layer.beats else None
-                return Located(kind=area.kind, agency=area.agency, beat=beat, areas=(area,))
+            if in_core(layer.core[row], x, y) or not shapely.dwithin(layer.border[row], point, margin_m):
+                return _plain(layer, row)
         held = [row for row in near if shapely.intersects(layer.geometry[row], point)]
         return _weigh(layer, ServiceKind(kind), point, held, at)
 
@@ -133,7 +112,7 @@ class Jurisdictions:
         for point, row in zip(points.tolist(), rows.tolist(), strict=True):
             if not layer.areas[row].in_force(at):
                 continue
-            if best[point] < 0 or _before(layer, row, int(best[point]), at):
+            if best[point] < 0 or before(layer, row, int(best[point]), at):
                 best[point] = row
         return best, layer.areas
 
@@ -234,82 +213,20 @@ class Jurisdictions:
         return math.inf if area.is_empty else float(shapely.distance(area.boundary, Point(x, y)))
 
 
-def _layer(areas: tuple[ServiceArea, ...]) -> _Layer:
-    geometry = np.array([area.geometry for area in areas], dtype=object)
-    broken = np.flatnonzero(~shapely.is_valid(geometry))
-    if len(broken):
-        area = areas[broken[0]]
-        name = area.nguid or area.display_name or area.agency
-        raise BadMap(
-            f"{len(broken)} service areas have a broken outline, the first is {name!r} "
-            f"({shapely.is_valid_reason(area.geometry).partition('[')[0].lower()}): run `geomatch check` on its layer"
-        )
-    border = shapely.boundary(geometry)
-    accuracy_m = max(area.accuracy_m for area in areas)
-    core = _cores(geometry, border, max(accuracy_m, NOISE_M))
-    shapely.prepare(geometry)
-    shapely.prepare(border)
-    rows: dict[str, list[int]] = {}
-    for row, area in enumerate(areas):
-        rows.setdefault(area.agency, []).append(row)
-    return _Layer(
-        areas=areas,
-        geometry=geometry,
-        border=border,
-        tree=STRtree(geometry),
-        boxes=STRtree(_boxes(geometry, max(accuracy_m, NOISE_M))),
-        accuracy_m=accuracy_m,
-        core=core,
-        rows={agency: tuple(own) for agency, own in rows.items()},
-        beats=frozenset(agency for agency, own in rows.items() if len({areas[row].display_name for row in own}) > 1),
-    )
+def _plain(layer: AreaLayer, row: int) -> Located:
+    """Nothing about it is unsure."""
+    area = layer.areas[row]
+    beat = area.display_name if area.agency in layer.beats else None
+    return Located(kind=area.kind, agency=area.agency, beat=beat, areas=(area,))
 
 
-def _boxes(geometry: np.ndarray, margin_m: Metres) -> np.ndarray:
-    west, south, east, north = shapely.bounds(geometry).T
-    boxes: np.ndarray = shapely.box(west - margin_m, south - margin_m, east + margin_m, north + margin_m)
-    return boxes
-
-
-def _cores(geometry: np.ndarray, border: np.ndarray, margin_m: Metres) -> tuple[tuple[float, float, float], ...]:
-    """About the centroid, or a point surely inside where that is farther from borders. The radius may be negative."""
-    tree = STRtree(border)
-    best = np.full((len(geometry), 3), -1.0)
-    for centre in (shapely.point_on_surface(geometry), shapely.centroid(geometry)):
-        # Of every border, not the area's own alone: a campus in the middle of a city has one too.
-        (row, _), distance_m = tree.query_nearest(centre, return_distance=True, all_matches=False)
-        better = shapely.contains(geometry[row], centre[row]) & (distance_m - margin_m > best[row, 2])
-        x, y = shapely.get_x(centre[row]), shapely.get_y(centre[row])
-        best[row[better]] = np.column_stack([x, y, distance_m - margin_m])[better]
-    return tuple((float(x), float(y), float(radius)) for x, y, radius in best)
-
-
-def _in_core(core: tuple[float, float, float], x: Metres, y: Metres) -> bool:
-    return math.hypot(x - core[0], y - core[1]) < core[2]
-
-
-def _before(layer: _Layer, row: int, other: int, at: UnixTime) -> bool:
-    """Does area `row` answer before area `other`?"""
-    one, two = layer.areas[row], layer.areas[other]
-    ranks = specificity(one.urn), specificity(two.urn)
-    if ranks[0] != ranks[1]:
-        return ranks[0] < ranks[1]
-    if one.agency != two.agency:
-        return (_agency_m2(layer, one.agency, at), one.agency) < (_agency_m2(layer, two.agency, at), two.agency)
-    return (one.geometry.area, one.nguid, row) < (two.geometry.area, two.nguid, other)
-
-
-def _agency_m2(layer: _Layer, agency: str, at: UnixTime) -> float:
-    return sum(layer.areas[row].geometry.area for row in layer.rows[agency] if layer.areas[row].in_force(at))
-
-
-def _weigh(layer: _Layer, kind: ServiceKind, point: Point, held: list[int], at: UnixTime) -> Located:
+def _weigh(layer: AreaLayer, kind: ServiceKind, point: Point, held: list[int], at: UnixTime) -> Located:
     """The full answer, for a place near a border, under several areas, or in none."""
     if not held:
         return _in_gap(layer, kind, point, at)
 
     def order(one: int, two: int) -> int:
-        return -1 if _before(layer, one, two, at) else 1
+        return -1 if before(layer, one, two, at) else 1
 
     held = sorted(held, key=cmp_to_key(order))
     first = layer.areas[held[0]]
@@ -329,7 +246,7 @@ def _weigh(layer: _Layer, kind: ServiceKind, point: Point, held: list[int], at: 
     )
 
 
-def _in_gap(layer: _Layer, kind: ServiceKind, point: Point, at: UnixTime) -> Located:
+def _in_gap(layer: AreaLayer, kind: ServiceKind, point: Point, at: UnixTime) -> Located:
     rows = layer.tree.query_nearest(point)
     if not all(layer.areas[row].in_force(at) for row in rows):
         rows = np.array([row for row, area in enumerate(layer.areas) if area.in_force(at)], np.intp)
@@ -348,7 +265,7 @@ def _in_gap(layer: _Layer, kind: ServiceKind, point: Point, at: UnixTime) -> Loc
     )
 
 
-def _overlaps(layer: _Layer, point: Point, held: list[int]) -> list[Note]:
+def _overlaps(layer: AreaLayer, point: Point, held: list[int]) -> list[Note]:
     """A shared border is no overlap: both polygons hold its points, neither inside."""
     first = layer.areas[held[0]]
     inside = [layer.areas[row] for row in held[1:] if shapely.distance(layer.border[row], point) > NOISE_M]
@@ -361,7 +278,7 @@ def _overlaps(layer: _Layer, point: Point, held: list[int]) -> list[Note]:
 
 
 def _doubt(
-    layer: _Layer, point: Point, held: list[int], border_m: Metres, at: UnixTime
+    layer: AreaLayer, point: Point, held: list[int], border_m: Metres, at: UnixTime
 ) -> tuple[Note | None, str | None]:
     """Could a border drawn wrong by no more than its accuracy change the answer, and to whom?"""
     mine = layer.areas[held[0]]
@@ -373,7 +290,7 @@ def _doubt(
     near = [row for row in near if _metres(layer, row, point) <= max(layer.areas[row].accuracy_m, NOISE_M)]
     near.sort(key=lambda row: (_metres(layer, row, point), layer.areas[row].agency))
     for row in near:
-        if layer.areas[row].agency != mine.agency and _before(layer, row, held[0], at):
+        if layer.areas[row].agency != mine.agency and before(layer, row, held[0], at):
             return Note.boundary_uncertain, layer.areas[row].agency
     if border_m > margin_m:
         return None, None
@@ -387,7 +304,7 @@ def _doubt(
     return Note.boundary_uncertain, others[0] if others else None
 
 
-def _metres(layer: _Layer, row: int, point: Point) -> float:
+def _metres(layer: AreaLayer, row: int, point: Point) -> float:
     return float(shapely.distance(layer.geometry[row], point))
 
 

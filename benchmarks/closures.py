@@ -4,8 +4,8 @@
 
 One of every --eligible units may go. Each turn closes or reopens one ordinary road, and the very next ranking is timed
 by the wall, with every field read, and compared with scipy's dijkstra on the roads as they are then. The figures are of
-the call that closes, of the answer after it, of both together, and of an answer once the hierarchy has followed; then of
-one road changed in the weights against all of them made anew.
+the call that closes, of the answer after it, of both together, and of an answer once the hierarchy has followed;
+then of one road changed in the weights against all of them made anew.
 """
 
 from __future__ import annotations

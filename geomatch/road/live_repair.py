@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -35,7 +37,9 @@ class Repair:
         self._closed: Bools = np.zeros((0, 0), np.bool_)
         self._epoch = 0
         self._halted = False
-        self._thread: threading.Thread | None = None
+        # An idle thread is told of work in a tenth of the time that a new one takes to start; none until the first.
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="road repair")
+        self._working = False
         self._done = threading.Event()
         self._done.set()
         self._ground: Ground | None = None
@@ -79,9 +83,9 @@ class Repair:
 
     def _start(self) -> None:
         self._done.clear()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="road repair", daemon=True)
-            self._thread.start()
+        if not self._working:
+            self._working = True
+            self._worker.submit(self._run)
 
     def _run(self) -> None:
         try:
@@ -89,14 +93,15 @@ class Repair:
                 with self._writing:
                     job = self._job()
                     if job is None:
-                        self._thread = None
+                        self._working = False
                         return
                 job()
         except BaseException:
             with self._writing:
                 self.halt()
                 self._wanted.clear()
-                self._thread = None
+                self._working = False
+            logging.getLogger(__name__).exception("the hierarchy could not follow the roads: answers are searched for")
             raise
 
     def _job(self) -> Callable[[], None] | None:

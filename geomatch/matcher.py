@@ -67,6 +67,8 @@ class Snapshot:
     """Whom open stops have. None: of no concern, as where the units came with the request."""
     roads: Moment | None = None
     """What is closed, and when. None: nothing."""
+    event: int | None = None
+    """The last that it knows, where a journal counts them."""
 
     def region_at(self, now: UnixTime) -> Region:
         """The region with the roads that are in force at an instant."""

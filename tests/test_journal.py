@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ from postgres_server import postgres  # noqa: F401 - a fixture
 from towns import NOW, at, fix, main_street, unit
 
 from geomatch import Matcher, Region, Status, Stop, UnitState, build
+from geomatch.backup.stops import OpenStops
 from geomatch.cli import main
 from geomatch.closures import Closure
 from geomatch.errors import BadInput, GeomatchError, UnknownUnit
@@ -27,6 +30,7 @@ from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.limits import FleetLimits
 from geomatch.journal.faults import BadJournal, JournalDown
 from geomatch.journal.log import Journal
+from geomatch.journal.recorded_stops import RecordedStops
 from geomatch.journal.recorder import Recorder
 from geomatch.journal.records import Draft
 from geomatch.journal.replay import known_at, on_other, replay
@@ -295,13 +299,22 @@ def test_an_activated_map_holds_in_a_replay(store, street, faster):
 # Rankings while others tell
 
 
-def test_rankings_made_while_others_tell_are_replayed_from_the_event_they_knew(store, street):
+def test_rankings_made_while_others_tell_are_replayed_from_the_event_they_knew(store, street, monkeypatch):
     recorder = begun(store, street)
+    update = recorder.matcher.update
+
+    def slow_update(*arguments):
+        """Leaves time to see what is applied and has no line yet."""
+        said = update(*arguments)
+        time.sleep(0.005)
+        return said
+
+    monkeypatch.setattr(recorder.matcher, "update", slow_update)
     recorder.register([unit(f"u{n}") for n in range(8)])
     ended = threading.Event()
 
     def tell(which: int) -> None:
-        for n in range(40):
+        for n in range(30):
             recorder.update(
                 [fix(f"u{u}", (37.0 * n + 211 * u) % 2_000, age_s=60.0 - n) for u in range(8) if u % 2 == which]
             )
@@ -354,11 +367,11 @@ def test_what_was_known_at_a_time_is_what_a_matcher_knew_then(store, street):
             recorder.close()
             recorder = begun(store, street, clock)
     recorder.close()
-    for time, memory in memories.items():
-        known = known_at(store, known_regions(street), time + 5)
+    for then, memory in memories.items():
+        known = known_at(store, known_regions(street), then + 5)
         assert known.memory == memory
-        assert known.at == time
-        assert set(known.answers) == ({"s1"} if time >= NOW + 40 else set())
+        assert known.at == then
+        assert set(known.answers) == ({"s1"} if then >= NOW + 40 else set())
     with pytest.raises(BadJournal, match="nothing is known"):
         known_at(store, known_regions(street), NOW - 1)
 
@@ -440,9 +453,9 @@ def test_every_day_that_ended_is_sealed_and_a_journal_written_anew_is_noticed(st
 def test_a_clock_that_is_set_back_opens_no_sealed_day(store, street):
     clock = Clock(NOW)
     recorder = begun(store, street, clock)
-    for time in (NOW, NOW + DAY, NOW - 10 * DAY, NOW + DAY + 1, NOW + 2 * DAY):
-        clock.time = time
-        recorder.register([unit("u1", officers=int(time % 7))])
+    for then in (NOW, NOW + DAY, NOW - 10 * DAY, NOW + DAY + 1, NOW + 2 * DAY):
+        clock.time = then
+        recorder.register([unit("u1", officers=int(then % 7))])
     recorder.close()
     assert [seal.day for seal in verify(store).seals] == ["2026-02-02", "2026-02-03"]
     assert replay(store, known_regions(street)).events == 6
@@ -562,6 +575,23 @@ def test_after_the_end_nothing_is_told(store, street):
     with pytest.raises(JournalDown, match="closed"):
         recorder.register([unit("u1")])
     assert not recorder.states()
+
+
+# It stands in for a matcher
+
+
+@pytest.mark.parametrize(
+    ("own", "double", "through_the_recorder"),
+    [(Matcher, Recorder, set()), (OpenStops, RecordedStops, {"open", "assign", "check"})],
+)
+def test_whatever_a_matcher_can_do_a_recorder_can_and_takes_the_same(own, double, through_the_recorder):
+    """Who gives a matcher a new method has to say whether it tells something: then it needs a kind of line."""
+    for name, method in vars(own).items():
+        if name.startswith("_") or name in through_the_recorder:
+            continue
+        assert name in vars(double), f"{double.__name__} lacks {name}"
+        if callable(method):
+            assert inspect.signature(method) == inspect.signature(vars(double)[name]), name
 
 
 # The command line

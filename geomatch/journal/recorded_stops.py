@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import cast
 
 from geomatch.backup.assignments import Assignment, AssignmentState, Chosen, OpenStop, StopsView
@@ -23,8 +24,12 @@ from geomatch.quantities import UnixTime
 class RecordedStops:
     """Stands in for OpenStops, with the same methods; stops are opened and assigned to through the recorder."""
 
-    def __init__(self, matcher: Matcher, tell: Callable[[Told], object]) -> None:
+    def __init__(
+        self, matcher: Matcher, tell: Callable[[Told], object], deciding: AbstractContextManager[object]
+    ) -> None:
         self._matcher, self._tell = matcher, tell
+        self.deciding = deciding
+        """Held by whoever decides: not the lock of the matcher's own stops, which is taken within this one."""
 
     def view(self) -> StopsView:
         return self._matcher.stops.view()

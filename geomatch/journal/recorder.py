@@ -4,15 +4,16 @@ every ranking, with the event it knew."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, replace
+from threading import Lock, RLock
 from typing import Any, cast
 
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import Answer, Approvals
+from geomatch.aid.quotas import Quotas
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.eta import EtaPriors
-from geomatch.closures import Closure, ClosureResult, HeldClosure
+from geomatch.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
@@ -98,11 +99,11 @@ class Recorder:
         """What was found in the journal; its memory is not kept."""
         memory = self.restored.memory
         self.matcher = Matcher(region, limits=limits, priors=priors, memory=memory)
-        self.stops = RecordedStops(self.matcher, self._tell)
         self.journal = Journal(store, clock=clock)
         self._clock = clock
-        self._order = Lock()
+        self._order = RLock()
         """Held by whoever tells, from before the matcher knows until the line is handed in: both go in one order."""
+        self.stops = RecordedStops(self.matcher, self._tell, self._order)
         self._brief = Lock()
         """Held by whoever looks for a moment, and by whoever tells of anything but units: that is quickly done."""
         self._mark = _Mark(self.restored.event, self.matcher.fleet.version)
@@ -229,8 +230,26 @@ class Recorder:
         told = LeaveAnswered(stop_id=stop_id, agreement=agreement, agency=agency, answer=Answer(answer), at=at)
         return cast(Asked, self._tell(told))
 
+    @property
+    def quotas(self) -> Quotas:
+        """For questions; places are taken and given back with assignments."""
+        return self.matcher.quotas
+
+    def memory(self) -> Memory:
+        return self.matcher.memory()
+
     def snapshot(self) -> Snapshot:
-        return self.matcher.snapshot()
+        """With the last event that is in it.
+
+        Only units can change meanwhile, and only by the one event that is being told: if the fleet is beyond the last
+        event that is done, that one is in it.
+        """
+        with self._brief:
+            while True:
+                mark = self._mark
+                on = self.matcher.snapshot()
+                if self._mark is mark:
+                    return replace(on, event=mark.event + (on.view.version != mark.version))
 
     def rank(
         self,
@@ -240,11 +259,13 @@ class Recorder:
         now: UnixTime,
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
+        on: Snapshot | None = None,
     ) -> Ranking:
-        on, event = self._moment()
+        """With `on`, of this recorder's own snapshots."""
+        on = on or self.snapshot()
         answer = self.matcher.rank(stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on)
         asked = Question(stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes)
-        self.journal.note(rankings.KIND, event, Noted(asked, answer))
+        self._note(asked, answer, on)
         return answer
 
     def rank_units(
@@ -256,20 +277,25 @@ class Recorder:
         now: UnixTime,
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
+        on: Snapshot | None = None,
     ) -> Ranking:
-        on, event = self._moment()
+        on = on or self.snapshot()
         answer = self.matcher.rank_units(
             stop, states, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on
         )
         asked = Question(
             stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes, units=tuple(states)
         )
-        self.journal.note(rankings.KIND, event, Noted(asked, answer))
+        self._note(asked, answer, on)
         return answer
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """Not kept: it can be asked again of a replay."""
         return self.matcher.compare(stop, now=now)
+
+    def matrix(self, stops: Sequence[Stop], *, now: UnixTime) -> UnitStopMatrix:
+        """Not kept, as above."""
+        return self.matcher.matrix(stops, now=now)
 
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         """Not kept, as above."""
@@ -313,18 +339,9 @@ class Recorder:
         self.journal.wait(line)
         return said
 
-    def _moment(self) -> tuple[Snapshot, int]:
-        """A snapshot, and the last event that is in it.
-
-        Only units can change meanwhile, and only by the one event that is being told: if the fleet is beyond the last
-        event that is done, that one is in it.
-        """
-        with self._brief:
-            while True:
-                mark = self._mark
-                on = self.matcher.snapshot()
-                if self._mark is mark:
-                    return on, mark.event + (on.view.version != mark.version)
+    def _note(self, asked: Question, answer: Ranking, on: Snapshot) -> None:
+        assert on.event is not None  # noqa: S101 - each snapshot given here has one
+        self.journal.note(rankings.KIND, on.event, Noted(asked, answer))
 
     def _note_state(self, memory: Memory) -> None:
         """Now and then, and once a day at least, since a day that is purged ends at one."""

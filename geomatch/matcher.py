@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from geomatch.aid.agreements import Agreements
 from geomatch.aid.approval import Asked
-from geomatch.aid.approvals import NOBODY_ASKED, Answer, Approvals, AskedView
-from geomatch.aid.quotas import Lent, Quotas, QuotaView
+from geomatch.aid.approvals import NOBODY_ASKED, Answer, Approvals
+from geomatch.aid.quotas import Quotas
 from geomatch.backup import assigning, compare, explain, matrix, ranking, routes
-from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop, StopsView
+from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.closed_roads import ClosedRoads
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
+from geomatch.backup.snapshot import Memory, Snapshot
 from geomatch.backup.stops import OpenStops
 from geomatch.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.errors import BadInput, UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
-from geomatch.fleet.memory import FleetMemory
-from geomatch.fleet.view import FleetView
 from geomatch.model import (
     Availability,
     Comparison,
@@ -38,7 +37,6 @@ from geomatch.model import (
 )
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
-from geomatch.road.live import Moment
 
 
 @dataclass(frozen=True)
@@ -48,47 +46,6 @@ class _Held:
     region: Region
     fleet: Fleet
     closed: ClosedRoads
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """All that a ranking depends on besides its question, at one moment; what is told later is not in it.
-
-    Whatever else a ranking comes to depend on belongs in here: a journal notes which moment a ranking was made on, and
-    makes it again from that.
-    """
-
-    region: Region
-    view: FleetView
-    quotas: QuotaView
-    asked: AskedView = field(default_factory=dict)
-    """What was asked of whom, and answered, by stop."""
-    stops: StopsView | None = None
-    """Whom open stops have. None: of no concern, as where the units came with the request."""
-    roads: Moment | None = None
-    """What is closed, and when. None: nothing."""
-    event: int | None = None
-    """The last that it knows, where a journal counts them."""
-
-    def region_at(self, now: UnixTime) -> Region:
-        """The region with the roads that are in force at an instant."""
-        times = self.region.times if self.roads is None else self.roads.at(now)
-        return self.region if times is self.region.times else replace(self.region, times=times)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Memory:
-    """All that a matcher was told, as values: what is kept over a restart. Whatever else it comes to hold, belongs
-    in here."""
-
-    fleet: FleetMemory = field(default_factory=FleetMemory)
-    lent: tuple[Lent, ...] = ()
-    stops: tuple[OpenStop, ...] = ()
-    stops_version: int = 0
-    closures: tuple[Closure, ...] = ()
-    closures_epoch: int = 0
-    asked: AskedView = field(default_factory=dict)
-    """Leave asked for, and the answers, by stop."""
 
 
 class Matcher:

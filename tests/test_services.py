@@ -11,9 +11,9 @@ import shapely
 from towns import NOW, at, fix, main_street, matcher_with
 
 from geomatch import Matcher, Need, Reason, Region, Stop, Unit, UnitState
+from geomatch.backup.snapshot import Snapshot
 from geomatch.errors import BadInput, UnknownAgency
 from geomatch.maps.layers import load_jurisdictions
-from geomatch.matcher import Snapshot
 from geomatch.region import write_region
 
 PAPERS = """

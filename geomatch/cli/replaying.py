@@ -220,8 +220,8 @@ def _show_known(known: Known, *, as_json: bool) -> None:
     if as_json:
         from pydantic import TypeAdapter
 
+        from geomatch.backup.snapshot import Memory
         from geomatch.journal.records import decoded, encoded
-        from geomatch.matcher import Memory
 
         # Through the journal's own form, since a view of a mapping has none on the wire.
         memory = decoded(Memory, encoded(Memory, known.memory))

@@ -13,6 +13,7 @@ from geomatch.aid.approvals import Answer, Approvals
 from geomatch.aid.quotas import Quotas
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.eta import EtaPriors
+from geomatch.backup.snapshot import Memory, Snapshot
 from geomatch.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
@@ -42,7 +43,7 @@ from geomatch.journal.told import (
     told_of,
 )
 from geomatch.journal.told_of_stops import Assigned, LeaveAnswered, LeaveAsked, StopOpened
-from geomatch.matcher import Matcher, Memory, Snapshot
+from geomatch.matcher import Matcher
 from geomatch.model import (
     Availability,
     Comparison,
@@ -67,10 +68,25 @@ _NO_REGIONS = known_regions()
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """After an event that is done: its number, and the version of the fleet."""
+    """After an event that is done: its number, and what tells the moment after it from the next one."""
 
     event: int
-    version: int
+    region: Region
+    fleet_version: int
+    roads_epoch: int
+
+    @classmethod
+    def of(cls, event: int, on: Snapshot) -> _Mark:
+        return cls(event, on.region, on.view.version, 0 if on.roads is None else on.roads.first_epoch)
+
+    def is_before(self, on: Snapshot) -> bool:
+        """Does the snapshot know one more event already?"""
+        after = _Mark.of(self.event, on)
+        return (
+            self.region is not after.region
+            or self.fleet_version != after.fleet_version
+            or self.roads_epoch != after.roads_epoch
+        )
 
 
 class Recorder:
@@ -105,8 +121,8 @@ class Recorder:
         """Held by whoever tells, from before the matcher knows until the line is handed in: both go in one order."""
         self.stops = RecordedStops(self.matcher, self._tell, self._order)
         self._brief = Lock()
-        """Held by whoever looks for a moment, and by whoever tells of anything but units: that is quickly done."""
-        self._mark = _Mark(self.restored.event, self.matcher.fleet.version)
+        """Held by whoever looks for a moment, and by whoever tells of what is not seen all at once: quickly done."""
+        self._mark = _Mark.of(self.restored.event, self.matcher.snapshot())
         self._state_after_bytes, self._told_bytes = state_after_bytes, 0
         self._state_day = -1
         began = Began(
@@ -114,7 +130,7 @@ class Recorder:
             limits=self.matcher.limits, priors=self.matcher.priors,
         )  # fmt: skip
         line = self.journal.tell(Began.kind, self._mark.event + 1, encoded(Began, began))
-        self._mark = _Mark(self._mark.event + 1, self._mark.version)
+        self._mark = replace(self._mark, event=self._mark.event + 1)
         self._note_state(memory)
         self.journal.wait(line)
         self.journal.flush()
@@ -241,15 +257,15 @@ class Recorder:
     def snapshot(self) -> Snapshot:
         """With the last event that is in it.
 
-        Only units can change meanwhile, and only by the one event that is being told: if the fleet is beyond the last
-        event that is done, that one is in it.
+        Units, roads or the region may change meanwhile, by the one event that is being told: if the snapshot is beyond
+        the last event that is done, that one is in it.
         """
         with self._brief:
             while True:
                 mark = self._mark
                 on = self.matcher.snapshot()
                 if self._mark is mark:
-                    return replace(on, event=mark.event + (on.view.version != mark.version))
+                    return replace(on, event=mark.event + mark.is_before(on))
 
     def rank(
         self,
@@ -321,15 +337,15 @@ class Recorder:
         with self._order:
             self.journal.check()
             event = self._mark.event + 1
-            if told.of_fleet:
+            if told.seen_at_once:
                 said = told.again(self.matcher, regions)
-                self._mark = _Mark(event, self.matcher.fleet.version)
+                self._mark = _Mark.of(event, self.matcher.snapshot())
             else:
                 # As a replay will read it: a word is no member of an enumeration until then.
                 told = told_of(told.kind, payload)
                 with self._brief:
                     said = told.again(self.matcher, regions)
-                    self._mark = _Mark(event, self.matcher.fleet.version)
+                    self._mark = _Mark.of(event, self.matcher.snapshot())
             line = self.journal.tell(told.kind, event, payload)
             if outcome is not None:
                 self.journal.note(f"{told.kind}_made", event, encoded(outcome, said))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from geomatch.backup.snapshot import Memory
 from geomatch.errors import GeomatchError
 from geomatch.journal import rankings, state
 from geomatch.journal.faults import BadJournal
@@ -16,7 +17,7 @@ from geomatch.journal.store import Store
 from geomatch.journal.telling import Regions
 from geomatch.journal.told import Activated, Began, told_of
 from geomatch.journal.verify import verify
-from geomatch.matcher import Matcher, Memory
+from geomatch.matcher import Matcher
 from geomatch.quantities import UnixTime
 
 CUT = "cut_at_deadline"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geomatch.backup.eta import EtaPriors
+from geomatch.backup.snapshot import Memory
 from geomatch.errors import GeomatchError
 from geomatch.fleet.limits import FleetLimits
 from geomatch.journal.faults import BadJournal
@@ -12,7 +13,7 @@ from geomatch.journal.records import Record
 from geomatch.journal.state import newest_state
 from geomatch.journal.store import Store
 from geomatch.journal.told import told_of
-from geomatch.matcher import Matcher, Memory
+from geomatch.matcher import Matcher
 from geomatch.region import Region
 
 FAULTS_KEPT = 10

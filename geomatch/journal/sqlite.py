@@ -46,8 +46,12 @@ class SqliteStore:
                 with suppress(sqlite3.Error):
                     self._writer.execute("ROLLBACK")
                 if isinstance(fault, sqlite3.IntegrityError):
-                    raise BadJournal(f"{self._path}: another process writes to this journal; end one of them") from None
-                raise JournalDown(f"{self._path} takes no records ({fault}): free its disk or see to it") from fault
+                    raise BadJournal(
+                        f"{self._path.name}: another process writes to this journal; end one of them"
+                    ) from None
+                raise JournalDown(
+                    f"{self._path.name} takes no records ({fault}): free its disk or see to it"
+                ) from fault
             return records
 
     def last(self) -> Record | None:
@@ -78,7 +82,7 @@ class SqliteStore:
                 self._writer.execute("COMMIT")
             except sqlite3.Error as fault:
                 self._writer.execute("ROLLBACK")
-                raise JournalDown(f"{self._path}: nothing was purged ({fault})") from fault
+                raise JournalDown(f"{self._path.name}: nothing was purged ({fault})") from fault
             # Overwritten in the file by secure_delete, and no longer in the log beside it.
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return purged

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from geomatch.backup.snapshot import Memory
 from geomatch.fleet.memory import FleetMemory
 from geomatch.journal.records import Record, decoded, encoded
 from geomatch.journal.store import Store
-from geomatch.matcher import Memory
 from geomatch.model import UnitState
 from geomatch.quantities import UnixTime
 

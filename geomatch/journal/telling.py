@@ -16,7 +16,8 @@ class Told(Protocol):
     """`again` tells a matcher the same as was told when it was written, and gives what the matcher says to it."""
 
     kind: ClassVar[str]
-    of_fleet: ClassVar[bool]
-    """It changes units alone, so that whoever ranks need not wait for it."""
+    seen_at_once: ClassVar[bool]
+    """A snapshot has all of its change or none, so that whoever takes one need not wait: units, roads, the region. Not
+    so what is done to stops, places under agreements and leave in one."""
 
     def again(self, matcher: Matcher, regions: Regions, /) -> object: ...

@@ -38,7 +38,7 @@ from geomatch.region import Region
 @dataclass(frozen=True, kw_only=True)
 class Registered:
     kind: ClassVar[str] = "units"
-    of_fleet: ClassVar[bool] = True
+    seen_at_once: ClassVar[bool] = True
     units: tuple[Unit, ...]
 
     def again(self, matcher: Matcher, _regions: Regions) -> None:
@@ -48,7 +48,7 @@ class Registered:
 @dataclass(frozen=True, kw_only=True)
 class Removed:
     kind: ClassVar[str] = "units_removed"
-    of_fleet: ClassVar[bool] = True
+    seen_at_once: ClassVar[bool] = True
     unit_ids: tuple[str, ...]
 
     def again(self, matcher: Matcher, _regions: Regions) -> None:
@@ -58,7 +58,7 @@ class Removed:
 @dataclass(frozen=True, kw_only=True)
 class Fixes:
     kind: ClassVar[str] = "fixes"
-    of_fleet: ClassVar[bool] = True
+    seen_at_once: ClassVar[bool] = True
     fixes: tuple[Fix, ...]
     now: UnixTime | None
 
@@ -69,7 +69,7 @@ class Fixes:
 @dataclass(frozen=True, kw_only=True)
 class StatusSaid:
     kind: ClassVar[str] = "status"
-    of_fleet: ClassVar[bool] = True
+    seen_at_once: ClassVar[bool] = True
     unit: str
     status: Status
 
@@ -81,7 +81,7 @@ class StatusSaid:
 @dataclass(frozen=True, kw_only=True)
 class FleetReplaced:
     kind: ClassVar[str] = "fleet"
-    of_fleet: ClassVar[bool] = True
+    seen_at_once: ClassVar[bool] = True
     states: tuple[UnitState, ...]
     source: str
     source_seq: int
@@ -94,7 +94,7 @@ class FleetReplaced:
 @dataclass(frozen=True, kw_only=True)
 class FleetChanged:
     kind: ClassVar[str] = "fleet_change"
-    of_fleet: ClassVar[bool] = True
+    seen_at_once: ClassVar[bool] = True
     delta: FleetDelta
     source: str
     source_seq: int
@@ -109,7 +109,7 @@ class Activated:
     """Another map, by its hash: the map itself is not in the journal."""
 
     kind: ClassVar[str] = "region"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = True
     name: str
     hash: str
     agreements: Mapping[str, str]
@@ -121,7 +121,7 @@ class Activated:
 @dataclass(frozen=True, kw_only=True)
 class RoadsClosed:
     kind: ClassVar[str] = "closures"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = True
     closures: tuple[Closure, ...]
     now: UnixTime | None
     source: str | None
@@ -133,7 +133,7 @@ class RoadsClosed:
 @dataclass(frozen=True, kw_only=True)
 class RoadsReopened:
     kind: ClassVar[str] = "closures_reopened"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = True
     ids: tuple[str, ...]
 
     def again(self, matcher: Matcher, _regions: Regions) -> None:
@@ -145,7 +145,7 @@ class Began:
     """A process took the journal up: on which map and papers, by which numbers. What it knew is noted beside it."""
 
     kind: ClassVar[str] = "began"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = True
     release: str
     name: str
     hash: str

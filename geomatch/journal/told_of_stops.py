@@ -17,7 +17,7 @@ from geomatch.quantities import UnixTime
 @dataclass(frozen=True, kw_only=True)
 class StopOpened:
     kind: ClassVar[str] = "stop"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop: Stop
     at: UnixTime
     position: str | None
@@ -29,7 +29,7 @@ class StopOpened:
 @dataclass(frozen=True, kw_only=True)
 class PhaseTold:
     kind: ClassVar[str] = "stop_phase"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     phase: Phase
     at: UnixTime
@@ -41,7 +41,7 @@ class PhaseTold:
 @dataclass(frozen=True, kw_only=True)
 class OfficerHeard:
     kind: ClassVar[str] = "stop_heard"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     at: UnixTime
 
@@ -52,7 +52,7 @@ class OfficerHeard:
 @dataclass(frozen=True, kw_only=True)
 class StopChanged:
     kind: ClassVar[str] = "stop_change"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     at: UnixTime
     urgency: Urgency | None
@@ -68,7 +68,7 @@ class StopChanged:
 @dataclass(frozen=True, kw_only=True)
 class Code4Told:
     kind: ClassVar[str] = "stop_code_4"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     at: UnixTime
 
@@ -79,7 +79,7 @@ class Code4Told:
 @dataclass(frozen=True, kw_only=True)
 class StopCleared:
     kind: ClassVar[str] = "stop_cleared"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     at: UnixTime
 
@@ -92,7 +92,7 @@ class Assigned:
     """As it was asked for; what was decided by it, with the rank of the unit, is noted beside it."""
 
     kind: ClassVar[str] = "assignment"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     unit_id: str
     version: int
@@ -109,7 +109,7 @@ class Assigned:
 @dataclass(frozen=True, kw_only=True)
 class AssignmentStepped:
     kind: ClassVar[str] = "assignment_step"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     assignment_id: str
     state: AssignmentState
     at: UnixTime
@@ -121,7 +121,7 @@ class AssignmentStepped:
 @dataclass(frozen=True, kw_only=True)
 class LeaveAsked:
     kind: ClassVar[str] = "leave_asked"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     agreement: str
     at: UnixTime
@@ -133,7 +133,7 @@ class LeaveAsked:
 @dataclass(frozen=True, kw_only=True)
 class LeaveAnswered:
     kind: ClassVar[str] = "leave_answered"
-    of_fleet: ClassVar[bool] = False
+    seen_at_once: ClassVar[bool] = False
     stop_id: str
     agreement: str
     agency: str

@@ -19,7 +19,8 @@ from geomatch.quantities import Seconds, UnixTime
 
 if TYPE_CHECKING:
     from geomatch.backup.assignments import OpenStop
-    from geomatch.matcher import Matcher, Snapshot
+    from geomatch.backup.snapshot import Snapshot
+    from geomatch.matcher import Matcher
 
 LOOK_EVERY_S: Seconds = 1.0
 RANKED = 3

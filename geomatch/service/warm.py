@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from geomatch.matcher import Matcher
 from geomatch.model import Fix, Stop, Unit, UnitState, Urgency
-from geomatch.quantities import XY
+from geomatch.quantities import XY, DrivingMode
 from geomatch.region import Region
+from geomatch.road.live import LiveRoads, RoadChange
 
 _WHEN = 1_600_000_000.0
 
 
 def warm(region: Region) -> None:
-    """Ranks one made-up unit in every driving mode, with its route: compiles what is not cached yet (ten seconds on a
-    machine's first start, a tenth of one later), and weighs the hierarchy."""
+    """Ranks one made-up unit in every driving mode, with its route, and closes a road on a copy: compiles what is not
+    cached yet (ten seconds on a machine's first start, a tenth of one later), and weighs the hierarchy."""
     x, y = region.network.points(0)
     at = region.network.projection.lonlat(XY(float(x[0] + x[1]) / 2, float(y[0] + y[1]) / 2))
     agency = region.jurisdictions.areas[0].agency if region.jurisdictions else "nobody.example"
@@ -24,3 +27,12 @@ def warm(region: Region) -> None:
         stop = Stop(id="warm", at=at, agency=agency, urgency=urgency)
         ranking = matcher.rank_units(stop, [unit], 1, now=_WHEN, with_routes=True)
         list(ranking.excluded)
+    _warm_closures(region)
+
+
+def _warm_closures(region: Region) -> None:
+    """Closes a road of a copy that nobody else has, so that the first real closure does not wait for the compiler."""
+    live = LiveRoads(region.times)
+    live.put([RoadChange(id="warm", edges=np.zeros(1, np.int32), modes=(DrivingMode.routine,), closed=True)])
+    _ = live.at(_WHEN).search.before_ms[DrivingMode.routine.row]  # made when first looked at
+    live.wait_until_repaired(60.0)

@@ -76,11 +76,15 @@ def candidate(held: Candidate, shown: Disclosure | None) -> Candidate:
 
 
 def excluded(held: Excluded, shown: Disclosure | None) -> Excluded:
-    """That it is left out and why stays, so that no unit vanishes; where it is cannot be worked out from the rest."""
+    """That it is left out stays, so that no unit vanishes; what it does and where it is cannot be worked out.
+
+    Without an agreement in force that is the reason, whatever else keeps it; `counts` still have the others together.
+    """
     if shown is not None and shown.status:
         return held
+    reason = held.reason if shown is not None or held.verdict is not None else Reason.no_agreement
     detail = held.detail if held.verdict is not None else NOT_TOLD.replace("_", " ")
-    return replace(held, detail=detail, best_case_s=None, worst_case_s=None, would_be=None)
+    return replace(held, reason=reason, detail=detail, best_case_s=None, worst_case_s=None, would_be=None)
 
 
 def choice(held: Choice | None, asking: Caller) -> Choice | None:

@@ -15,6 +15,7 @@ from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.closures import Closure, ClosureResult, HeldClosure
 from geomatch.errors import UnknownAgreement, UnknownUnit
 from geomatch.fleet.delta import FleetDelta
+from geomatch.fleet.roster import slot_of
 from geomatch.model import (
     Availability,
     Candidate,
@@ -188,6 +189,9 @@ class Tenants:
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         asking = caller()
         self._check_stop(stop, asking, now)
+        agency = self._matcher.fleet.agency_of(unit_id)
+        if agency is not None and self._disclosed(agency, asking) is None:
+            raise _no_such_unit(unit_id)
         told = self._matcher.explain(stop, unit_id, now=now)
         if asking.is_everyone:
             return told
@@ -310,7 +314,12 @@ NO_UNIT = "register the unit first"
 
 
 def _no_such_unit(unit_id: str) -> UnknownUnit:
-    return UnknownUnit(f"unit {unit_id} is not registered: register it first")
+    """In the words that the fleet has for a unit that is none: nobody can tell the two apart."""
+    try:
+        slot_of({}, unit_id)
+    except UnknownUnit as none:
+        return none
+    raise AssertionError  # an empty fleet has no unit
 
 
 def _not_own() -> Forbidden:

@@ -8,6 +8,7 @@
       snap/*.npy           the grid over its pieces of road
       jurisdictions/       who is responsible where, when layers were loaded
       agreements/*.toml    who may go where, when agreements were loaded
+      vocabulary/*.toml    what the agencies' own words and codes mean, when vocabularies were loaded
       markers/             mile markers along the roads, when a layer of them was loaded
 
 A region never changes while it is used; a new one is built beside it and swapped in whole.
@@ -20,7 +21,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from geomatch.aid.agreements import Agreements
 from geomatch.aid.eligibility import Eligibility
 from geomatch.aid.jurisdictions import Jurisdictions
 from geomatch.aid.places import Places
+from geomatch.aid.vocabulary import Vocabularies
 from geomatch.errors import BadRegion
 from geomatch.quantities import LonLat, Projection
 from geomatch.road.hierarchy import Hierarchy
@@ -43,7 +45,7 @@ FORMAT = 2
 MANIFEST = "region.json"
 ROADS, SEARCH, HIERARCHY, SNAP = "roads", "search", "hierarchy", "snap"
 JURISDICTIONS, AGREEMENTS = "jurisdictions", "agreements"
-MARKERS = "markers"
+MARKERS, VOCABULARY = "markers", "vocabulary"
 
 Arrays = TypeVar("Arrays")
 
@@ -68,6 +70,8 @@ class Region:
     """What the build met, guessed and left out."""
     markers: Markers | None = None
     """Mile markers, where places are said by them."""
+    vocabularies: Vocabularies = field(default_factory=Vocabularies)
+    """What the agencies' own words mean; without any, only the canonical words are understood."""
 
     @classmethod
     def open(cls, folder: str | Path) -> Region:
@@ -88,6 +92,8 @@ class Region:
             jurisdictions = Jurisdictions.from_files(layers) if layers.is_dir() else None
             papers = sorted((folder / AGREEMENTS).glob("*.toml"))
             agreements = _agreements(papers) if papers else None
+            words = sorted((folder / VOCABULARY).glob("*.toml"))
+            vocabularies = _vocabularies(words) if words else Vocabularies()
             markers = Markers.from_files(folder / MARKERS) if (folder / MARKERS).is_dir() else None
         except (OSError, ValueError, KeyError) as error:
             raise BadRegion(f"{folder}: the region is damaged ({error}); build it again") from error
@@ -97,7 +103,7 @@ class Region:
             eligibility=Eligibility(Places(
                 agreements=agreements or Agreements(()), jurisdictions=jurisdictions, projection=projection
             )),
-            report=manifest["report"], markers=markers,
+            report=manifest["report"], markers=markers, vocabularies=vocabularies,
         )  # fmt: skip
 
     def under(self, agreements: Agreements) -> Region:
@@ -118,6 +124,12 @@ def _agreements(papers: list[Path]) -> Agreements:
     from geomatch.aid.agreement_files import read_agreements
 
     return read_agreements(papers)
+
+
+def _vocabularies(papers: list[Path]) -> Vocabularies:
+    from geomatch.aid.vocabulary import read_vocabularies
+
+    return read_vocabularies(papers)
 
 
 def verify(folder: str | Path) -> None:
@@ -147,6 +159,7 @@ def write_region(
     jurisdictions: Jurisdictions | None = None,
     agreements: tuple[Path, ...] = (),
     markers: Markers | None = None,
+    vocabulary: tuple[Path, ...] = (),
 ) -> None:
     """Writes a region folder, whole or not at all: an older region in its place is swapped out at the very end."""
     if out.exists() and not (out / MANIFEST).is_file():
@@ -161,9 +174,10 @@ def write_region(
         if jurisdictions is not None:
             (building / JURISDICTIONS).mkdir()
             jurisdictions.to_files(building / JURISDICTIONS)
-        for number, paper in enumerate(agreements):
-            (building / AGREEMENTS).mkdir(exist_ok=True)
-            shutil.copyfile(paper, building / AGREEMENTS / f"{number:03d}-{paper.name}")
+        for part, papers in ((AGREEMENTS, agreements), (VOCABULARY, vocabulary)):
+            for number, paper in enumerate(papers):
+                (building / part).mkdir(exist_ok=True)
+                shutil.copyfile(paper, building / part / f"{number:03d}-{paper.name}")
         if markers is not None:
             (building / MARKERS).mkdir()
             markers.to_files(building / MARKERS)
@@ -243,15 +257,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _save(arrays: object, folder: Path, *, leave_out: tuple[str, ...] = ()) -> None:
     folder.mkdir(parents=True)
-    for field in fields(arrays):  # type: ignore[arg-type]  # a dataclass of arrays
-        value = getattr(arrays, field.name)
-        if isinstance(value, np.ndarray) and field.name not in leave_out:
-            np.save(folder / f"{field.name}.npy", np.ascontiguousarray(value), allow_pickle=False)
+    for part in fields(arrays):  # type: ignore[arg-type]  # a dataclass of arrays
+        value = getattr(arrays, part.name)
+        if isinstance(value, np.ndarray) and part.name not in leave_out:
+            np.save(folder / f"{part.name}.npy", np.ascontiguousarray(value), allow_pickle=False)
 
 
 def _load(kind: type[Arrays], folder: Path, **others: object) -> Arrays:
     # Mode "c" maps the file privately: never written back, and for numba the same type as an array in memory.
-    names = [field.name for field in fields(kind) if field.init and field.name not in others]  # type: ignore[arg-type]  # a dataclass
+    names = [part.name for part in fields(kind) if part.init and part.name not in others]  # type: ignore[arg-type]  # a dataclass
     paths = {name: folder / f"{name}.npy" for name in names}
     # An empty array cannot be mapped, and mapping a page costs more than reading it.
     arrays = {

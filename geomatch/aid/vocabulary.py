@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -34,7 +34,8 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from geomatch.aid.eido import ACTIVITY, AVAILABILITY, URGENCY_OF_TYPE, never_available
 from geomatch.aid.toml_files import Document, files_of
 from geomatch.errors import BadInput, BadMap
-from geomatch.model import STRICT, Availability, Urgency
+from geomatch.model import STRICT, Availability, Status, Stop, Urgency
+from geomatch.quantities import UnixTime
 
 Word = Annotated[str, MinLen(1), MaxLen(100)]
 
@@ -100,6 +101,18 @@ class StatusMeaning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalWords:
+    """What is said of a stop in the words of its own agency; its internal_type is such a word too."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    urgency: Word | None = None
+    """In place of the stop's urgency: a code or a phrase, as "10-78"."""
+    priority: Annotated[int, Ge(-1000), Le(1000)] | None = None
+    """In place of the stop's priority, on the agency's own scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
     """One agency's dictionary. Words are compared without regard to case, spacing and kinds of dash."""
 
@@ -159,11 +172,36 @@ class Vocabulary:
         """APCO code of the agency's own incident type; None where it has not said."""
         return self.incident_type.get(plain(word))
 
+    def stop_of(self, stop: Stop, words: LocalWords) -> Stop:
+        """The stop in canonical words; an APCO type it names already stays. Raises UnclearWord, BadInput."""
+        apco_type = stop.apco_type
+        if apco_type is None and stop.internal_type is not None:
+            apco_type = self.apco_type_of(stop.internal_type)
+        return replace(
+            stop,
+            urgency=stop.urgency if words.urgency is None else self.urgency_of(words.urgency),
+            priority=stop.priority if words.priority is None else self.eido_priority(words.priority),
+            apco_type=apco_type,
+        )
+
     def eido_priority(self, priority: int) -> int:
         """Raises BadInput when the agency has not said which end of its scale is the high one."""
         if self.priority is None:
             raise BadInput(f"{self.agency} has no priority scale: add priority = {{ highest = .., lowest = .. }} to it")
         return self.priority.eido(priority)
+
+
+UNKNOWN_STATUS = "unknown_status"
+"""Activity of a unit whose status word its agency has not defined: it counts as not available until it says more."""
+
+
+def status_in_canonical(meaning: StatusMeaning, *, at: UnixTime) -> Status:
+    """As a unit's status: its first activity counts, which without any is the word itself."""
+    if not meaning.known:
+        said = plain(meaning.said)
+        activity = f"{UNKNOWN_STATUS}: {said}" if said.isprintable() else UNKNOWN_STATUS
+        return Status(availability=meaning.availability, activity=activity, at=at)
+    return Status(availability=meaning.availability, activity=(*meaning.activities, plain(meaning.said))[0], at=at)
 
 
 class Vocabularies:

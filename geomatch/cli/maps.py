@@ -68,6 +68,12 @@ def build(
     markers: Annotated[
         Path | None, typer.Option("--markers", help="Mile markers, a DistanceMarkerPoint layer: .gpkg, .geojson, .shp.")
     ] = None,
+    vocabulary: Annotated[
+        list[Path] | None, typer.Option("--vocabulary", help="What the agencies' own words mean, .toml; repeatable.")
+    ] = None,
+    agency_keys: Annotated[
+        Path | None, typer.Option("--agency-keys", help="Public keys, .toml: agreements in force must be signed.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compile a road map, and who is responsible where, into a region.
@@ -98,6 +104,8 @@ def build(
             at=time.time(),  # roads not yet in effect, or expired, are left out
             overrides=overrides,
             markers=markers,
+            vocabulary=vocabulary or (),
+            agency_keys=agency_keys,
             progress=progress,
         )
     if as_json:

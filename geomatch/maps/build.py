@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from geomatch.aid.agreement_files import read_agreements
 from geomatch.aid.jurisdictions import Jurisdictions
 from geomatch.aid.places import Places
+from geomatch.aid.signoff import read_keys
+from geomatch.aid.toml_files import files_of
+from geomatch.aid.vocabulary import read_vocabularies
 from geomatch.errors import BadMap
 from geomatch.maps.expand import expand
 from geomatch.maps.modes import DrivingModes, TurnCosts
@@ -43,6 +46,8 @@ def build(
     at: UnixTime | None = None,
     overrides: str | Path | None = None,
     markers: str | Path | None = None,
+    vocabulary: str | Path | Sequence[str | Path] = (),
+    agency_keys: str | Path | None = None,
     name: str | None = None,
     modes: DrivingModes | None = None,
     turns: TurnCosts | None = None,
@@ -53,7 +58,8 @@ def build(
     source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, the name of a place, or a file with a
     RoadCenterLine layer. For those: layer; speed_unit, "mph" or "kph"; road_mapping, where its field names differ; at,
     the time its Effective and Expire are held against. overrides: a layer of corrections, as `override_files` has it.
-    markers: a DistanceMarkerPoint layer.
+    markers: a DistanceMarkerPoint layer. vocabulary: what the agencies' own words mean, TOML.
+    agency_keys: public keys, TOML; with them every active agreement must be signed by both its agencies.
     jurisdictions: GIS layers; mapping: where their field names differ, and authority rules; crs: where one does not
     say its own.
     drive_on: "left" or "right"; None: found out from the map. progress: called with a stage and 0..1 of it.
@@ -72,7 +78,8 @@ def build(
     network = expand(roads, modes=modes, turns=turns)
     said("turns", 1.0)
     areas, layer_report = _layers(jurisdictions, network, mapping, crs)
-    papers = _papers(agreements, areas, network)
+    papers = _papers(agreements, areas, network, agency_keys)
+    words = _words(vocabulary)
     marks, marker_report = _markers(markers, network)
     said("writing", 0.0)
     write_region(
@@ -84,6 +91,7 @@ def build(
         jurisdictions=areas,
         agreements=papers,
         markers=marks,
+        vocabulary=words,
     )
     said("writing", 1.0)
     return Region.open(out)
@@ -128,7 +136,10 @@ def _layers(
 
 
 def _papers(
-    agreements: str | Path | Sequence[str | Path], areas: Jurisdictions | None, network: RoadNetwork
+    agreements: str | Path | Sequence[str | Path],
+    areas: Jurisdictions | None,
+    network: RoadNetwork,
+    agency_keys: str | Path | None,
 ) -> tuple[Path, ...]:
     """The agreement files, those of a folder in order of name; read here, so that a bad one leaves no region behind."""
     papers: list[Path] = []
@@ -138,8 +149,17 @@ def _papers(
         papers += sorted(path.glob("*.toml")) if path.is_dir() else [path]
     if papers:
         known = None if areas is None else {area.agency for area in areas.areas}
-        read = read_agreements(papers, known_agencies=known)
+        keys = None if agency_keys is None else read_keys(agency_keys)
+        read = read_agreements(papers, known_agencies=known, keys=keys)
         Places(agreements=read, jurisdictions=areas, projection=network.projection)
+    return tuple(papers)
+
+
+def _words(vocabulary: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    """As the agreement files: read here, so that a bad one leaves no region behind."""
+    papers = files_of(_paths(vocabulary))
+    if papers:
+        read_vocabularies(papers)
     return tuple(papers)
 
 

@@ -31,6 +31,7 @@ from geomatch.service.bodies import (
     Include,
     RankingRequest,
     Readiness,
+    StatusReport,
     UnitList,
 )
 from geomatch.service.closures import router as closure_routes
@@ -39,6 +40,7 @@ from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
 from geomatch.service.feeds import router as feed_routes
 from geomatch.service.limiting import Limits
+from geomatch.service.local_words import status_of, stop_of
 from geomatch.service.metrics import Metrics
 from geomatch.service.metrics import router as metric_routes
 from geomatch.service.openapi import gives, takes
@@ -145,7 +147,7 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Met
     def answer(ask: RankingRequest) -> Response:
         now = clock() if ask.now is None else ask.now
         with_routes = Include.route in ask.include
-        stop = ask.stop or matcher.stops.get(ask.stop_id or "").stop
+        stop = stop_of(matcher, ask)
         if ask.units is None:
             ranking = matcher.rank(stop, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes)
         else:
@@ -189,7 +191,7 @@ def _units(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["units"])
     state_answer, list_answer, status_answer = JsonAnswer(UnitState), JsonAnswer(UnitList), JsonAnswer(Status)
     read_unit = JsonBody(Unit, settings.max_body_bytes)
-    read_status = JsonBody(Status, settings.max_body_bytes)
+    read_status = JsonBody(StatusReport, settings.max_body_bytes)
 
     @router.get("/v1/units", summary="Every unit held", responses=gives(UnitList))
     def get_units() -> Response:
@@ -199,15 +201,14 @@ def _units(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
     @router.put(
         "/v1/units/{unit_id:path}/status",
         summary="Set a unit's status",
-        openapi_extra=takes(Status),
+        openapi_extra=takes(StatusReport),
         responses=gives(Status, 404, 413, 415, 422),
     )
-    def put_status(unit_id: str, status: Annotated[Status, Depends(read_status)]) -> Response:
+    def put_status(unit_id: str, report: Annotated[StatusReport, Depends(read_status)]) -> Response:
         """Without `at` it holds from the moment it comes in. A status older than the known one changes nothing; the
         answer is the one that holds."""
-        held = matcher.set_status(
-            unit_id, availability=status.availability, activity=status.activity, at=status.at or clock()
-        )
+        status = status_of(matcher, unit_id, report, clock())
+        held = matcher.set_status(unit_id, availability=status.availability, activity=status.activity, at=status.at)
         return status_answer(held)
 
     @router.get("/v1/units/{unit_id:path}", summary="What is known of a unit", responses=gives(UnitState, 404, 422))

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import FailFast
 
+from geomatch.aid.vocabulary import LocalWords
 from geomatch.errors import BadInput
-from geomatch.model import STRICT, Fix, FixResult, Status, Stop, Unit, UnitState
+from geomatch.model import STRICT, Availability, Fix, FixResult, Status, Stop, Unit, UnitState
 from geomatch.quantities import UnixTime, checked_time
 
 MAX_FIXES = 10_000
@@ -52,10 +53,14 @@ class RankingRequest:
     include: Annotated[tuple[Include, ...], MaxLen(len(Include))] = ()
     now: UnixTime | None = None
     """The moment to rank at, for replays and tests. null: the service's clock."""
+    local: LocalWords | None = None
+    """Of `stop`: what is said of it in its agency's own words."""
 
     def __post_init__(self) -> None:
         if (self.stop is None) == (self.stop_id is None):
             raise BadInput("name either a stop, with its place, or the stop_id of one that is open")
+        if self.local is not None and self.stop is None:
+            raise BadInput("local goes with a stop, not with the stop_id of one that is open: its words are known")
         if self.now is not None:
             checked_time(self.now, "now")
 
@@ -143,6 +148,28 @@ class FleetChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatusReport:
+    """What a unit says it is doing: in canonical words, or in one of its own agency's."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
+    availability: Availability | None = None
+    """null: available, unless local_status says more."""
+    activity: Annotated[str, MinLen(1), MaxLen(254)] | None = None
+    """null: patrol."""
+    at: UnixTime = 0.0
+    """null or not given: now."""
+    local_status: Annotated[str, MinLen(1), MaxLen(100)] | None = None
+    """The agency's own code or word, as 10-8, by its vocabulary. One that it has not defined is never taken for
+    available: the unit is not_available then, with the activity unknown_status."""
+
+    def __post_init__(self) -> None:
+        checked_time(self.at, "status time")
+        if self.local_status is not None and (self.availability is not None or self.activity is not None):
+            raise BadInput("say the status once: as local_status, or as availability and activity")
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnitList:
     """Every unit the service holds, by unit id."""
 
@@ -203,3 +230,5 @@ class Problem:
     """The fault and the cure, in a sentence."""
     errors: list[FieldError] | None = None
     """Where the request is at fault, the first hundred."""
+    choices: tuple[str, ...] | None = None
+    """Of an `unclear_word`: what it may mean. Ask whoever said it, and send one of these."""

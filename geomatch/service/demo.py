@@ -98,17 +98,18 @@ def builtin_region(*, progress: Callable[[str, float], None] | None = None) -> R
     from geomatch.maps.build import build
 
     data = builtin_data() / "metro"
-    layers = {"jurisdictions": data / "jurisdictions.geojson", "agreements": data / "agreements.toml"}
-    there = {name: path for name, path in layers.items() if path.exists()}
-    source = data / "metro.osm.pbf"
-    folder = cache_folder() / f"metro-{_made_from([source, *there.values()])}.region"
+    source, areas, papers = data / "metro.osm.pbf", data / "jurisdictions.geojson", data / "agreements.toml"
+    keys, words = data / "agency_keys.toml", data / "vocabulary.toml"
+    folder = cache_folder() / f"metro-{_made_from([source, areas, papers, keys, words])}.region"
     if folder.is_dir():
         return Region.open(folder)
     return build(
         source,
         folder,
-        jurisdictions=there.get("jurisdictions"),
-        agreements=there.get("agreements", ()),
+        jurisdictions=areas,
+        agreements=papers,
+        agency_keys=keys,
+        vocabulary=words,
         progress=progress,
     )
 

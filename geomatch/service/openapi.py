@@ -28,6 +28,7 @@ from geomatch.service.bodies import (
     Problem,
     RankingRequest,
     Readiness,
+    StatusReport,
     UnitList,
 )
 from geomatch.service.closure_bodies import ClosureBatch, ClosureList, ClosureResults
@@ -49,7 +50,7 @@ TYPES = (
     StopOpening, StopReport, StopEvent,
     Closure, ClosureBatch, ClosureFormat, ClosureList, ClosureResult, ClosureResults, HeldClosure,
     Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
-    FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, Stop,
+    FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, StatusReport, Stop,
     StreamSummary, Unit, UnitList, UnitState,
 )  # fmt: skip
 
@@ -96,6 +97,10 @@ STATE = {"unit": UNIT, "fix": FIX, "status": STATUS}
 EXAMPLES: Mapping[type, Mapping[str, Any]] = {
     RankingRequest: {
         "fleet the service holds": {"stop": STOP, "k": 5, "include": ["route", "excluded"]},
+        "in the agency's own words": {
+            "stop": STOP | {"agency": "hoboken.nj"},
+            "local": {"urgency": "code 3 cover", "priority": 2},
+        },
         "a stop that is open": {"stop_id": "T-1041", "k": 5},
         "units in the request": {"stop": STOP, "k": 3, "units": [STATE], "now": "2026-03-07T22:15:05Z"},
     },
@@ -132,7 +137,7 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
     AssignmentRequest: {"not the first": {"stop_id": "T-1041", "unit": "u1", "version": 7, "reason": "own_beat"}},
     AssignmentStep: {"it is there": {"state": "on_scene"}},
     Unit: {"K-9 car": UNIT},
-    Status: {"on patrol": STATUS},
+    StatusReport: {"on patrol": STATUS, "in the agency's own words": {"local_status": "10-8"}},
 }
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from geomatch import errors
+from geomatch.aid.vocabulary import UnclearWord
 from geomatch.service.bodies import FieldError, Problem
 from geomatch.service.callers import Forbidden
 
@@ -68,6 +69,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.BadMap: Kind(422, "bad_map", "Map cannot be used"),
         errors.BadRegion: Kind(503, "bad_region", "Region cannot be used"),
         errors.BadInput: Kind(422, "bad_input", "Request is not valid"),
+        UnclearWord: Kind(422, "unclear_word", "Which of these is meant?"),
         Forbidden: Kind(403, "forbidden", "Not for this caller"),
         InvalidBody: Kind(422, "bad_input", "Request is not valid"),
         BodyTooLarge: Kind(413, "too_large", "Request is too large"),
@@ -96,7 +98,8 @@ def install(app: FastAPI) -> None:
 def _on_known(_request: Request, fault: Exception) -> Response:
     kind = kind_of(fault)
     detail = str(fault) if kind is not UNFORESEEN else "the service failed; it is not the request's fault"
-    return answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None)
+    parts = {"choices": to_json([str(one) for one in fault.choices])} if isinstance(fault, UnclearWord) else {}
+    return answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None, parts=parts)
 
 
 def _on_invalid(_request: Request, fault: Exception) -> Response:

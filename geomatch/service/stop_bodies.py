@@ -8,8 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
+from geomatch.aid.vocabulary import LocalWords
 from geomatch.backup.assignments import AssignmentState, ChoiceReason, OpenStop
 from geomatch.backup.timers import StatusCheck
+from geomatch.errors import BadInput
 from geomatch.model import STRICT, Need, Phase, Ranking, Stop, Urgency
 
 Name = Annotated[str, MinLen(1), MaxLen(254)]
@@ -23,6 +25,8 @@ class StopOpening:
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     stop: Stop
+    local: LocalWords | None = None
+    """What is said of it in its agency's own words."""
     position: Name | None = None
     """The dispatch position that has it: how often it is interrupted is limited. null: one for the whole agency."""
 
@@ -37,12 +41,18 @@ class StopChange:
     """`cleared` ends the stop and releases its units."""
     urgency: Urgency | None = None
     need: Need | None = None
+    local_urgency: Annotated[str, MinLen(1), MaxLen(100)] | None = None
+    """In place of `urgency`: a word of the stop's own agency, by its vocabulary."""
     units_on_scene: Annotated[tuple[str, ...], MaxLen(MAX_ON_SCENE)] | None = None
     """All of them. An assigned unit that is among them has arrived."""
     officer_heard: bool = False
     """The officer answered a status check: the next one counts from now."""
     code_4: bool = False
     """No further help is needed: whoever is on the way turns back."""
+
+    def __post_init__(self) -> None:
+        if self.urgency is not None and self.local_urgency is not None:
+            raise BadInput("say the urgency once: as urgency, or as local_urgency")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from geomatch.aid.vocabulary import LocalWords
 from geomatch.backup.assignments import Assignment
 from geomatch.backup.overrides import Overrides, overrides
 from geomatch.backup.timers import TimerPolicy, status_check
@@ -13,6 +14,7 @@ from geomatch.errors import GeomatchError, IllegalStep, LimitReached, LostRace, 
 from geomatch.model import Phase, Ranking
 from geomatch.quantities import UnixTime
 from geomatch.service import problems
+from geomatch.service.local_words import stop_in_canonical
 from geomatch.service.openapi import gives, takes
 from geomatch.service.settings import Settings
 from geomatch.service.stop_bodies import (
@@ -71,7 +73,8 @@ def _stops(
         """200: the same stop is open already. Ask for its ranking by its id, and assign on the version of that."""
         now = clock()
         known = matcher.stops.view().stops.get(opening.stop.id)
-        held = matcher.open_stop(opening.stop, at=now, position=opening.position)
+        stop = stop_in_canonical(matcher, opening.stop, opening.local)
+        held = matcher.open_stop(stop, at=now, position=opening.position)
         changed()
         return report_answer(report(held, now), 201 if held is not known else 200)
 
@@ -106,11 +109,12 @@ def _changed(matcher: "Matcher", stop_id: str, change: StopChange, now: UnixTime
     stops = matcher.stops
     with stops.deciding:
         held = stops.get(stop_id)
+        urgency = change.urgency
+        if change.local_urgency is not None:
+            urgency = stop_in_canonical(matcher, held.stop, LocalWords(urgency=change.local_urgency)).urgency
         if change.phase is not None and change.phase is not Phase.cleared:
             held = stops.set_phase(stop_id, change.phase, at=now)
-        held = stops.change(
-            stop_id, urgency=change.urgency, need=change.need, units_on_scene=change.units_on_scene, at=now
-        )
+        held = stops.change(stop_id, urgency=urgency, need=change.need, units_on_scene=change.units_on_scene, at=now)
         if change.officer_heard:
             held = stops.heard(stop_id, at=now)
         if change.code_4:

@@ -19,7 +19,7 @@ from recording_files import Disk, OneConnection
 from towns import NOW, fix, main_street, unit
 
 from geomatch import Region
-from geomatch.journal.faults import BadJournal
+from geomatch.journal.faults import BadJournal, JournalDown
 from geomatch.journal.recorder import Recorder
 from geomatch.journal.records import Draft, canonical
 from geomatch.journal.replay import replay
@@ -201,7 +201,7 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_with_room_again_nothing_is_m
 # The server is restarted
 
 
-def test_a_postgresql_that_crashes_and_comes_back_costs_nobody_anything(street, postgres: Server):  # noqa: F811
+def test_a_postgresql_that_crashes_and_comes_back_loses_nothing(street, postgres: Server):  # noqa: F811
     url = postgres.database()
     store = open_store(url, create=True)
     recorder = Recorder(store, street, clock=time.time)
@@ -213,7 +213,13 @@ def test_a_postgresql_that_crashes_and_comes_back_costs_nobody_anything(street, 
         n = 0
         while not ended.is_set():
             n += 1
-            recorder.update([fix(name, float(n % 2_000), age_s=1e6 - n)])
+            while True:
+                try:
+                    recorder.update([fix(name, float(n % 2_000), age_s=1e6 - n)])
+                    break
+                except JournalDown:
+                    # On a busy machine the server takes longer than whoever tells should wait: they send it again.
+                    time.sleep(0.05)
             acknowledged[name] = NOW - 1e6 + n
 
     threads = [threading.Thread(target=tell, args=(name,)) for name in ("u1", "u2")]

@@ -14,7 +14,6 @@ from geomatch.aid.quotas import Quotas
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.snapshot import Memory, Snapshot
-from geomatch.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
@@ -57,6 +56,7 @@ from geomatch.model import (
     Unit,
     UnitState,
 )
+from geomatch.model.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
 

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from geomatch.backup.eta import EtaPriors
-from geomatch.closures import Closure, ClosureResult
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.limits import FleetLimits
@@ -31,6 +30,7 @@ from geomatch.journal.told_of_stops import (
 )
 from geomatch.matcher import Matcher
 from geomatch.model import Fix, FixResult, Status, Unit, UnitState
+from geomatch.model.closures import Closure, ClosureResult
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
 

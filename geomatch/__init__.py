@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geomatch.closures import Closure, ClosureResult
     from geomatch.errors import (
         BadInput,
         BadMap,
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
         UnitState,
         Urgency,
     )
+    from geomatch.model.closures import Closure, ClosureResult
     from geomatch.quantities import DrivingMode, LonLat
     from geomatch.region import Region
 
@@ -84,7 +84,7 @@ __all__ = [
 ]
 
 
-_ROOMS = ("errors", "model", "quantities", "closures", "region", "matcher", "maps.build")
+_ROOMS = ("errors", "model", "model.closures", "quantities", "region", "matcher", "maps.build")
 
 
 def __getattr__(name: str) -> Any:

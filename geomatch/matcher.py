@@ -17,7 +17,6 @@ from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.backup.snapshot import Memory, Snapshot
 from geomatch.backup.stops import OpenStops
-from geomatch.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.errors import BadInput, UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
@@ -35,6 +34,7 @@ from geomatch.model import (
     Unit,
     UnitState,
 )
+from geomatch.model.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
 

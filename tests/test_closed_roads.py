@@ -14,8 +14,8 @@ from test_live import changed
 from towns import NOW, at, fix, main_street, matcher_with, unit
 
 from geomatch import BadInput, Matcher, Region, Stop, UnitState
-from geomatch.closures import Closure
 from geomatch.errors import UnknownClosure
+from geomatch.model.closures import Closure
 from geomatch.quantities import NEVER_MS, DrivingMode, LonLat
 from geomatch.road.live import RoadChange
 from geomatch.road.travel_time import Places

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from towns import NOW, at, fix, main_street, matcher_with, unit
 
 from geomatch import BadInput, LonLat, Stop, UnitState
-from geomatch.closures import ClosureKind
 from geomatch.feeds import closures as imports
 from geomatch.feeds.closure_formats import ClosureFormat, read
+from geomatch.model.closures import ClosureKind
 from geomatch.quantities import DrivingMode, parse_time
 
 LINE = [[at(x).lon, at(x).lat] for x in (800.0, 850.0, 900.0)]

@@ -6,7 +6,7 @@ import pytest
 from towns import NOW, at, fix, main_street, matcher_with, unit
 
 from geomatch import Need, Stop, UnitState
-from geomatch.closures import Closure
+from geomatch.model.closures import Closure
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from threading import Lock
 
 import numpy as np
 
-from geomatch.closures import Closure, ClosureKind, ClosureOutcome, ClosureResult, HeldClosure
 from geomatch.errors import BadInput, UnknownClosure
+from geomatch.model.closures import Closure, ClosureKind, ClosureOutcome, ClosureResult, HeldClosure
 from geomatch.quantities import Floats, Ints, LonLat, UnixTime
 from geomatch.region import Region
 from geomatch.road.find_edges import EdgeFinder

@@ -13,9 +13,9 @@ from geomatch.backup.assignments import StopsView
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.ranking import aid_request, screen
 from geomatch.backup.resolve import resolve
-from geomatch.closures import UnitStopMatrix
 from geomatch.fleet.view import FleetView
 from geomatch.model import Stop
+from geomatch.model.closures import UnitStopMatrix
 from geomatch.quantities import NEVER_MS, UnixTime, checked_time
 from geomatch.region import Region
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from geomatch.aid.approvals import AskedView
 from geomatch.aid.quotas import Lent, QuotaView
 from geomatch.backup.assignments import OpenStop, StopsView
-from geomatch.closures import Closure
 from geomatch.fleet.memory import FleetMemory
 from geomatch.fleet.view import FleetView
+from geomatch.model.closures import Closure
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
 from geomatch.road.live import Moment

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from geomatch.closures import Closure
 from geomatch.errors import BadInput
 from geomatch.feeds import values
 from geomatch.feeds.closures import Item, Told, identity, left_out, read_items, reason
 from geomatch.feeds.parsed import malformed
 from geomatch.feeds.xml import elements
+from geomatch.model.closures import Closure
 from geomatch.quantities import LonLat
 
 _BETWEEN = re.compile(r"[\s,]+")

@@ -7,11 +7,11 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from geomatch.closures import Closure, ClosureOutcome
 from geomatch.errors import BadInput
 from geomatch.feeds import cifs, values, wzdx
 from geomatch.feeds.closures import ALL_MODES, Item, Told, read_items
 from geomatch.feeds.parsed import malformed
+from geomatch.model.closures import Closure, ClosureOutcome
 from geomatch.quantities import DrivingMode
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from geomatch.closures import Closure, ClosureOutcome, ClosureResult
 from geomatch.errors import BadInput
 from geomatch.feeds.parsed import malformed
+from geomatch.model.closures import Closure, ClosureOutcome, ClosureResult
 from geomatch.quantities import DrivingMode, UnixTime
 
 if TYPE_CHECKING:

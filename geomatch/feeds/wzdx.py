@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from geomatch.closures import Closure, ClosureKind
 from geomatch.feeds import values
 from geomatch.feeds.closures import Item, Told, identity, left_out, read_items, reason
 from geomatch.feeds.parsed import malformed
 from geomatch.fleet.files import lonlat
+from geomatch.model.closures import Closure, ClosureKind
 from geomatch.quantities import LonLat
 
 CLOSED = "all-lanes-closed"

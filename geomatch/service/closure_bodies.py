@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import MaxLen, MinLen
 from pydantic import FailFast
 
-from geomatch.closures import Closure, ClosureResult, HeldClosure
 from geomatch.model import STRICT
+from geomatch.model.closures import Closure, ClosureResult, HeldClosure
 
 MAX_CLOSURES = 10_000
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from geomatch.closures import ClosureResult
 from geomatch.errors import BadInput
 from geomatch.feeds import closures as imports
 from geomatch.feeds.closure_formats import ClosureFormat, read
+from geomatch.model.closures import ClosureResult
 from geomatch.quantities import DrivingMode, UnixTime
 from geomatch.service.closure_bodies import MAX_CLOSURES, ClosureBatch, ClosureList, ClosureResults
 from geomatch.service.feeds import check_media_type

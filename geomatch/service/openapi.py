@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from geomatch.backup.assignments import Assignment, OpenStop
 from geomatch.backup.overrides import Overrides
 from geomatch.backup.stop_events import StopEvent
-from geomatch.closures import Closure, ClosureResult, HeldClosure
 from geomatch.feeds.closure_formats import ClosureFormat
 from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
+from geomatch.model.closures import Closure, ClosureResult, HeldClosure
 from geomatch.service.approval_bodies import ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding
 from geomatch.service.bodies import (
     ComparisonRequest,

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from geomatch.errors import BadInput
-from geomatch.model import STRICT
+from geomatch.model.words import STRICT
 from geomatch.quantities import DrivingMode, LonLat, Seconds, UnixTime, checked_time
 
 MOST_POINTS = 10_000

@@ -9,6 +9,7 @@ from threading import Lock
 from geomatch.aid.agreements import Agreements
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import NOBODY_ASKED, Answer, Approvals
+from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import Quotas
 from geomatch.backup import assigning, compare, explain, matrix, ranking, routes
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
@@ -61,11 +62,14 @@ class Matcher:
         limits: FleetLimits | None = None,
         priors: EtaPriors | None = None,
         memory: Memory | None = None,
+        ties_by: Ledger | None = None,
     ) -> None:
-        """Knows what `memory` says; None: nothing yet."""
+        """Knows what `memory` says; None: nothing yet. `ties_by`: units of equal eta_s come in the order of what their
+        agencies owe the stop's; None: in that of their ids."""
         memory = memory or Memory()
         self.limits = limits or FleetLimits()
         self.priors = priors or EtaPriors()
+        self.ties_by = ties_by
         self.quotas = Quotas(memory.lent)
         self.approvals = Approvals(memory.asked)
         self.stops = OpenStops(self.quotas, memory.stops, version=memory.stops_version)
@@ -329,7 +333,7 @@ class Matcher:
             stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas,
             asked=on.asked.get(stop.id, NOBODY_ASKED),
             assigned={} if on.stops is None else assigning.taken(on.stops, stop, view),
-            version=None if on.stops is None else on.stops.version,
+            version=None if on.stops is None else on.stops.version, ties_by=self.ties_by,
         )  # fmt: skip
         if not with_routes:
             return answer

@@ -12,9 +12,10 @@ import numpy as np
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import NOBODY_ASKED
 from geomatch.aid.eligibility import AidRequest
+from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import QuotaView
 from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
-from geomatch.backup import _kernels
+from geomatch.backup import _kernels, ties
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.left_out import BeyondList, ExcludedList
 from geomatch.backup.resolve import Resolved, place_on, resolve
@@ -81,11 +82,13 @@ def rank(
     asked: Mapping[str, Asked] = NOBODY_ASKED,
     assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
     version: int | None = None,
+    ties_by: Ledger | None = None,
 ) -> Ranking:
     """Candidates by (eta_s, unit id), soonest first; every other unit is excluded with its reason, or beyond k.
 
-    `assigned`: units that open stops have, each with its stop; `version` is of what that was read from. A pure function
-    of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
+    `assigned`: units that open stops have, each with its stop; `version` is of what that was read from. `ties_by`:
+    between equal eta_s, and nowhere else, what agencies owe the stop's goes before the unit id. A pure function of its
+    arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
     """
     if not 1 <= k <= K_AT_MOST:
         raise BadInput(f"k must be between 1 and {K_AT_MOST}")
@@ -98,9 +101,7 @@ def rank(
     )
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
-    found = region.times.k_soonest(
-        resolved.targets, field.places, field.delay_ms, max(wanted, stop.need.officers), field.mode, field.most_ms
-    )
+    found = ties.soonest(region, field, max(wanted, stop.need.officers), ties_by)
     shown = min(wanted, len(found.rows))
     candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
     codes, of_code = _codes(field, found)
@@ -119,7 +120,10 @@ def rank(
         epoch=region.times.epoch,
         region=region.hash,
         attribution=region.attribution,
-        notes=(NO_AGREEMENTS_LOADED,) if region.agreements is None else (),
+        notes=(
+            *((NO_AGREEMENTS_LOADED,) if region.agreements is None else ()),
+            *(() if ties_by is None else (ties.TIES_BY_LEDGER,)),
+        ),
         version=version,
     )
 

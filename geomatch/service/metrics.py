@@ -52,6 +52,7 @@ class Metrics:
         )
         # Looked up once: labels() takes a lock and a tuple each time.
         self._observers: dict[str, Callable[[float], None]] = {}
+        self._reasons: dict[str, Callable[[float], None]] = {}
         self._answered: dict[tuple[str, int], Callable[[], None]] = {}
 
     def timed(self, operation: str, send: Send) -> Send:
@@ -78,7 +79,10 @@ class Metrics:
     def ranked(self, ranking: Ranking) -> None:
         for reason, times in ranking.counts.items():
             if times and reason not in NO_REASONS:
-                self._excluded.labels(reason).inc(times)
+                count = self._reasons.get(reason)
+                if count is None:
+                    count = self._reasons[reason] = self._excluded.labels(reason).inc
+                count(times)
 
     def fixed(self, results: Iterable[FixResult], *, feed: str) -> None:
         """`feed` is one of the service's own words, since each makes a new series."""

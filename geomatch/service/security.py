@@ -70,12 +70,12 @@ class Ring:
     def caller(self, key_id: str, secret: str, now: UnixTime) -> Caller:
         """Whose key it is. Raises Denied."""
         self.look(now)
-        key = self._keys.get(key_id)
+        key, owner = self._keys.get(key_id, (None, NOBODY))
         if not keys.is_secret_of(key, secret) or key is None:
             raise Denied("wrong_key", "the key is not good here", guessed=True)
         if why := key.refusal(now):
             raise Denied(f"{why}_key", f"the key is {why}: get another", guessed=False)
-        return key.caller
+        return owner
 
     def tokens(self, now: UnixTime) -> Tokens:
         self.look(now)
@@ -95,9 +95,11 @@ class Ring:
                     # A slip of the pen must not lock everybody out. It is told, once for each change of the file.
                     _log.error("the key file was changed and cannot be used, the keys before it stay good: %s", fault)
 
-    def _read(self) -> tuple[dict[str, keys.Key], Tokens]:
+    def _read(self) -> tuple[dict[str, tuple[keys.Key, Caller]], Tokens]:
         held = keys.read_keys(self._path)
-        return {key.id: key for key in held.keys}, Tokens(held.issuers, self._path.parent, fetch=self._fetch)
+        return {key.id: (key, key.caller) for key in held.keys}, Tokens(
+            held.issuers, self._path.parent, fetch=self._fetch
+        )
 
     def _seen(self) -> tuple[int, int]:
         stat = self._path.stat()

@@ -194,16 +194,20 @@ def _key_set(raw: bytes, name: str) -> KeySet:
 
 def _caller(issuer: Issuer, claims: Mapping[str, Any]) -> Caller:
     said = claims.get("agencies", claims.get("agency", ()))
-    agencies = frozenset([said] if isinstance(said, str) else [one for one in said if isinstance(one, str)])
+    agencies = frozenset([said] if isinstance(said, str) else _words(said))
     beyond = agencies - set(issuer.agencies) if EVERY_AGENCY not in issuer.agencies else frozenset()
     if not agencies or beyond:
         raise Denied("wrong_agency", "the token names no agency, or one its issuer may not speak for", guessed=False)
     words = claims.get("scope", ())
-    words = words.split() if isinstance(words, str) else words
+    words = words.split() if isinstance(words, str) else _words(words)
     # An issuer has scopes of its own, as openid: they mean nothing here.
     scopes = frozenset(scope for scope in issuer.scopes if scope in words)
     subject = str(claims.get("sub", ""))[:100]
     return Caller(id=f"jwt:{issuer.issuer[:100]}:{subject}", agencies=agencies, scopes=frozenset(map(Scope, scopes)))
+
+
+def _words(said: Any) -> list[str]:
+    return [one for one in said if isinstance(one, str)] if isinstance(said, list) else []
 
 
 def _unproven(token: str, part: int) -> Mapping[str, Any]:

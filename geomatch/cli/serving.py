@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from geomatch.cli.options import RegionFolder
 from geomatch.service.logs import LogFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from geomatch.feeds.plan import FeedPlan
     from geomatch.matcher import Matcher
@@ -47,6 +48,12 @@ def serve(
         Path | None, typer.Option("--client-ca", help="Take only clients with a certificate of this authority.")
     ] = None,
     log: Annotated[LogFormat, typer.Option("--log", help="How the log is written, on stderr.")] = LogFormat.text,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            "--journal", metavar="FILE|URL", help="Keep all that is told and answered: see `geomatch replay`."
+        ),
+    ] = None,
     check_config: Annotated[
         bool, typer.Option("--check-config", help="Read and check everything, say what it is, and do not serve.")
     ] = False,
@@ -58,6 +65,9 @@ def serve(
 
     Without --keys it checks nobody and listens on this machine alone. With them every request says who asks, each
     agency changes its own units and stops, and sees its partners' as their agreements disclose.
+
+    With --journal whatever is acknowledged is in that file (or PostgreSQL) before, and the next start knows it again;
+    --fleet then counts on the first start alone.
 
     Positions come over HTTP, and with --feeds by UDP and MQTT as well; `GET /v1/feeds` tells what became of them.
 
@@ -82,29 +92,45 @@ def serve(
     if ring is not None and tls is None and not is_loopback(host):
         sys.stderr.write("geomatch: keys travel in clear text: use --tls-cert, or a proxy that speaks TLS\n")
     if check_config:
-        matcher = _opened(region, fleet)
-        print(_summary(matcher, ring, plan, tls))
+        with _opened(region, fleet) as matcher:
+            print(_summary(matcher, ring, plan, tls))
         return
-    with listen(host, port, open_to_all=open_to_all) as listener:
-        matcher = _opened(region, fleet)
+    with listen(host, port, open_to_all=open_to_all) as listener, _opened(region, fleet, journal) as matcher:
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener, tls)}\n")
         watch = RegionWatch(matcher, region, tell=lambda line: print(f"geomatch: {line}", file=sys.stderr, flush=True))
         run(create_app(matcher, watch=watch, feeds=_feeds(plan, matcher), ring=ring), listener, tls)
 
 
-def _opened(folder: Path, fleet: Path | None) -> Matcher:
+@contextmanager
+def _opened(folder: Path, fleet: Path | None, journal: str | None = None) -> Iterator[Matcher]:
     from geomatch.matcher import Matcher
     from geomatch.region import Region
     from geomatch.service.warm import warm
 
-    matcher = Matcher(Region.open(folder))
-    warm(matcher.region)
+    region = Region.open(folder)
+    warm(region)
+    if journal is None:
+        matcher = Matcher(region)
+        _begin(matcher, fleet)
+        yield matcher
+        return
+    from geomatch.service.journaling import recorded
+
+    with recorded(journal, region) as (matcher, found):
+        if found.event >= 0:
+            sys.stderr.write(f"geomatch: the journal told of {found.event + 1:,} events; {found.again:,} told again\n")
+        for fault in found.faults:
+            sys.stderr.write(f"geomatch: left out of the journal: {fault}\n")
+        _begin(matcher, None if found.event >= 0 else fleet)
+        yield matcher
+
+
+def _begin(matcher: Matcher, fleet: Path | None) -> None:
     if fleet is not None:
         from geomatch.fleet.files import read_fleet
 
         _hold(matcher, read_fleet(fleet))
-    return matcher
 
 
 def _read_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from geomatch import errors
 from geomatch.aid.vocabulary import UnclearWord
+from geomatch.journal.faults import BadJournal, JournalDown
 from geomatch.service.bodies import FieldError, Problem
 from geomatch.service.callers import Forbidden
 
@@ -68,6 +69,8 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.LimitReached: Kind(409, "limit_reached", "An agreement's limit is reached"),
         errors.BadMap: Kind(422, "bad_map", "Map cannot be used"),
         errors.BadRegion: Kind(503, "bad_region", "Region cannot be used"),
+        JournalDown: Kind(503, "journal_down", "Nothing can be recorded now"),
+        BadJournal: Kind(503, "bad_journal", "The journal cannot be used"),
         errors.BadInput: Kind(422, "bad_input", "Request is not valid"),
         UnclearWord: Kind(422, "unclear_word", "Which of these is meant?"),
         Forbidden: Kind(403, "forbidden", "Not for this caller"),

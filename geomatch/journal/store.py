@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
+from geomatch.errors import BadInput
 from geomatch.journal.faults import BadJournal
 from geomatch.journal.records import Draft, Record
 
@@ -51,7 +52,10 @@ class Store(Protocol):
 def open_store(journal: str | Path, *, create: bool = False) -> Store:
     """A file, or `postgresql://...`. Raises BadJournal where there is none, unless it may be made."""
     if isinstance(journal, str) and journal.startswith(("postgresql://", "postgres://")):
-        from geomatch.journal.postgres import PostgresStore
+        try:
+            from geomatch.journal.postgres import PostgresStore
+        except ImportError:
+            raise BadInput("PostgreSQL is reached by psycopg: pip install 'geomatch-dispatch[postgres]'") from None
 
         return PostgresStore(journal, create=create)
     from geomatch.journal.sqlite import SqliteStore

@@ -40,7 +40,7 @@ def write_tracks(store: Store, out: Path, *, since: UnixTime = 0.0, until: UnixT
         import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
         from pyarrow import parquet
     except ImportError:
-        raise BadInput("tracks are written by pyarrow: pip install 'geomatch-dispatch[tracks]'") from None
+        raise BadInput("tracks are written by pyarrow: pip install 'geomatch-dispatch[parquet]'") from None
     moment = pa.timestamp("us", tz="UTC")
     kinds = (pa.int64(), moment, pa.string(), moment, *[pa.float64()] * 5, pa.string(), pa.int64())
     schema = pa.schema([pa.field(name, kind) for name, kind in zip(COLUMNS, kinds, strict=True)])

@@ -83,7 +83,6 @@ def serve(
     from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
     from geomatch.service.watch import RegionWatch
 
-    logs.configure(log)
     open_to_all = allow_open or keys is not None
     plan = _read_feeds(feeds, allow_open=allow_open)
     if not (open_to_all or is_loopback(host)):
@@ -95,6 +94,7 @@ def serve(
         with _opened(region, fleet) as matcher:
             print(_summary(matcher, ring, plan, tls))
         return
+    logs.configure(log)
     with listen(host, port, open_to_all=open_to_all) as listener, _opened(region, fleet, journal) as matcher:
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener, tls)}\n")

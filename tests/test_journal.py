@@ -24,7 +24,6 @@ from towns import NOW, at, fix, main_street, unit
 from geomatch import Matcher, Region, Status, Stop, UnitState, build
 from geomatch.backup.stops import OpenStops
 from geomatch.cli import main
-from geomatch.closures import Closure
 from geomatch.errors import BadInput, GeomatchError, UnknownUnit
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.limits import FleetLimits
@@ -40,6 +39,7 @@ from geomatch.journal.store import Store, open_store
 from geomatch.journal.told import known_regions
 from geomatch.journal.verify import Seal, purge, verify
 from geomatch.model import Phase
+from geomatch.model.closures import Closure
 
 DAY = 86_400.0
 LINES = 40_283 if int(os.environ.get("GEOMATCH_CASES", "700")) >= 10_000 else 6_000

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from geomatch.backup import explain
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
-from geomatch.closures import Closure, ClosureResult, HeldClosure
 from geomatch.errors import UnknownAgreement, UnknownUnit
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.roster import slot_of
@@ -31,6 +30,7 @@ from geomatch.model import (
     Unit,
     UnitState,
 )
+from geomatch.model.closures import Closure, ClosureResult, HeldClosure
 from geomatch.quantities import UnixTime
 from geomatch.service import disclosure
 from geomatch.service.callers import Caller, Forbidden, caller

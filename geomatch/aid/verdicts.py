@@ -27,6 +27,7 @@ OWN_AGENCY = "own_agency"
 NO_AGREEMENTS_LOADED = "no_agreements_loaded"
 GRANTED = "granted"
 _OWN = Verdict(decision=Decision.eligible, code=OWN_AGENCY, tier=1)
+_NOBODY_LENT = QuotaView()
 _FREE = Verdict(decision=Decision.eligible, code=NO_AGREEMENTS_LOADED)
 
 
@@ -53,7 +54,10 @@ class Verdicts:
     def without_agreements(cls, request: AidRequest, units: Units) -> Verdicts:
         n = len(units.units)
         zeros = np.zeros(n, np.int32)
-        return cls(codes=np.zeros(n, np.uint8), row=zeros - 1, request_ms=zeros, request=request, units=units)
+        return cls(
+            codes=np.zeros(n, np.uint8), row=zeros - 1, request_ms=zeros, request=request, units=units,
+            quotas=_NOBODY_LENT,
+        )  # fmt: skip
 
     @cached_property
     def max_eta_ms(self) -> Ints | None:

@@ -118,8 +118,9 @@ class TravelTimes:
         found = []
         for edge, fraction in zip(edges, fractions, strict=True):
             if edge >= 0:
-                copies = self.arcs.copies[self.arcs.copies_first[edge] : self.arcs.copies_first[edge + 1]]
-                found += [(state, fraction) for state in (edge, *copies.tolist())]
+                first, last = self.arcs.copies_first.item(edge), self.arcs.copies_first.item(edge + 1)
+                copies = self.arcs.copies[first:last].tolist() if first < last else ()
+                found += [(state, fraction) for state in (edge, *copies)]
         found.sort()
         return Targets(
             edge=np.array([edge for edge, _ in found], np.int32), fraction=np.array([at for _, at in found], np.float64)

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import zlib
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +43,9 @@ WARM_UP = 300
 """Stops asked about before any is measured: the units have been parked for a while."""
 STATIONS, STATION_SIGMA_M = 20, 800.0
 """Clustered units gather so near to so many places."""
-FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in (Candidate, Eta, Place, Verdict)}
+READ = {
+    kind: attrgetter(*[field.name for field in dataclasses.fields(kind)]) for kind in (Candidate, Eta, Place, Verdict)
+}
 
 
 class Watch:
@@ -83,8 +86,7 @@ def read_all(answer: geomatch.Ranking) -> list[tuple[str, int]]:
     """Every field of every candidate, as a caller that shows them would."""
     for c in answer.candidates:
         for part in (c, c.eta, c.place, c.verdict):
-            for name in FIELDS[type(part)]:
-                getattr(part, name)
+            READ[type(part)](part)
     return [(c.unit, round(c.eta.eta_s * 1000)) for c in answer.candidates]
 
 

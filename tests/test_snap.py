@@ -73,6 +73,7 @@ LATITUDES = st.floats(-90.0, 90.0)
 LONGITUDES = st.floats(-180.0, 180.0)
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero")  # numpy's, at a pole
 @given(centre=st.tuples(LONGITUDES, st.floats(-80.0, 80.0)), lon=LONGITUDES, lat=LATITUDES)
 @hypothesis_settings(max_examples=300)
 def test_one_position_is_projected_as_one_of_many(centre: tuple[float, float], lon: float, lat: float):

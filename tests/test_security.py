@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import nullcontext
 from functools import cache
 
 import pytest
@@ -27,11 +28,11 @@ from service_town import NOW, STOP
 from starlette.routing import compile_path
 
 from geomatch.aid.clauses import Disclosed
-from geomatch.errors import BadInput
+from geomatch.errors import BadInput, UnknownUnit
 from geomatch.model import Stop
 from geomatch.quantities import LonLat
 from geomatch.service.app import create_app
-from geomatch.service.callers import Forbidden
+from geomatch.service.callers import CALLER, Caller, Forbidden
 from geomatch.service.keys import Key, KeyFile, new_key, read_keys, revoked, write_keys
 from geomatch.service.limiting import Limits
 from geomatch.service.operations import OPERATIONS, SOCKET, Operations
@@ -196,11 +197,18 @@ def test_another_agencys_unit_is_answered_as_one_that_is_not_there(service):
 
 
 def test_a_device_that_may_report_fixes_alone_changes_no_status(service):
-    modem = service.key("modem", scopes=[Scope.fixes_write])
-    tenants = Tenants(service.matcher, clock=lambda: NOW)
-    assert service.ask("POST", "/v1/fixes", samples()["POST /v1/fixes"][1], key=modem).json()["applied"] == 1
+    """Formats carry statuses beside positions; where nobody asks at all, nothing is done."""
+    tenants, before = Tenants(service.matcher, clock=lambda: NOW), service.matcher.state("own").status
     with pytest.raises(Forbidden):
-        tenants.set_status("own", at=NOW)  # nobody asks
+        tenants.set_status("own", at=NOW)
+    for scopes, may in ((Scope.fixes_write,), False), ((Scope.fixes_write, Scope.status_write), True):
+        token = CALLER.set(Caller(id="modem", agencies=frozenset({OWN}), scopes=frozenset(scopes)))
+        try:
+            with nullcontext() if may else pytest.raises(UnknownUnit):
+                tenants.set_status("own", availability="not_available", at=NOW)
+        finally:
+            CALLER.reset(token)
+        assert (service.matcher.state("own").status != before) == may
 
 
 # What partners disclose
@@ -487,3 +495,23 @@ def test_a_repeated_request_with_the_same_key_is_done_once(service):
 def test_a_ring_of_a_missing_file_is_no_open_door(tmp_path):
     with pytest.raises(OSError, match="keys"):
         Ring(tmp_path / "keys.json")
+
+
+def test_the_document_says_which_scopes_each_operation_needs():
+    class NoMatcher:
+        stops = None
+
+    document = create_app(NoMatcher()).openapi()
+    told = {
+        (method.upper(), path): {scope for one in operation.get("security", ()) for scope in one["key"]}
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert told == {
+        (one.method, re.sub(r":\w+}", "}", one.path)): set(one.scopes)
+        for one in OPERATIONS
+        if one.method != SOCKET and one.name not in {"GET /metrics", "GET /openapi.json"}
+    }
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert ("401" in operation["responses"]) == bool(told[method.upper(), path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ from geomatch.service.bodies import (
 )
 from geomatch.service.closure_bodies import ClosureBatch, ClosureList, ClosureResults
 from geomatch.service.feed_bodies import FeedList, FeedResults, StreamSummary
+from geomatch.service.operations import OPERATIONS
 from geomatch.service.stop_bodies import (
     AssignmentRefused,
     AssignmentRequest,
@@ -86,6 +88,13 @@ MEANING = {
     415: "The body does not call itself what is read here: JSON, or for a feed whatever it is.",
     422: "The request cannot be what it claims to be, is outside the loaded map, or names an agency that is on no map.",
 }
+
+REFUSALS = {
+    401: ("NotAuthenticated", "Nobody said who asks, or the key or token is not good here."),
+    403: ("Forbidden", "The key is for something else, or this is another agency's."),
+    429: ("TooMany", "Too many requests of one caller, or too many wrong credentials: see Retry-After."),
+}
+"""What the doors of a service with keys answer, of any operation."""
 
 AT = {"lon": -97.7403, "lat": 30.2747}
 LINE = [AT, {"lon": -97.7391, "lat": 30.2750}]
@@ -203,7 +212,27 @@ def document(app: FastAPI) -> dict[str, Any]:
         listed["anyOf"] = [{"type": listed.pop("type"), "items": listed.pop("items")}, {"type": "null"}]
         listed["description"] = f"null unless `include` names {lazy}; `counts` tells how many there are."
     document.setdefault("components", {})["schemas"] = definitions
+    _add_security(document)
     return document
+
+
+def _add_security(document: dict[str, Any]) -> None:
+    """Who may ask, where the service checks keys: the scopes that each operation needs, all of them."""
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key (`gm1....`), or a signed token (JWT)."}
+    }
+    problem = {"content": {"application/problem+json": {"schema": _reference(Problem)}}}
+    document["components"]["responses"] = {
+        name: {"description": meaning} | problem for name, meaning in REFUSALS.values()
+    }
+    # The document has {unit_id} for {unit_id:path}.
+    needed = {(one.method.lower(), re.sub(r":\w+}", "}", one.path)): one.scopes for one in OPERATIONS}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if scopes := needed.get((method, path)):
+                operation["security"] = [{"key": sorted(scopes)}]
+                for code, (name, _) in REFUSALS.items():
+                    operation["responses"].setdefault(str(code), {"$ref": f"#/components/responses/{name}"})
 
 
 def _reference(kind: type) -> dict[str, str]:

@@ -35,6 +35,8 @@ OPERATIONS = [
     "PATCH /v1/assignments/{assignment_id}", "GET /v1/overrides",
     "GET /v1/closures", "POST /v1/closures", "POST /v1/closures:import", "DELETE /v1/closures/{closure_id}",
     "GET /v1/approvals", "POST /v1/approvals", "POST /v1/approvals/answers",
+    "GET /v1", "GET /v1/conformance", "GET /v1/collections", "GET /v1/collections/{collection_id}",
+    "GET /v1/collections/{collection_id}/items", "GET /v1/collections/{collection_id}/items/{feature_id}",
     "GET /healthz", "GET /readyz",
 ]  # fmt: skip
 STREAMS = {"GET /v1/events", "GET /v1/stops/{stop_id}/events"}
@@ -94,7 +96,7 @@ def test_every_field_of_a_measure_names_its_unit_and_times_are_rfc_3339(document
     units = ("_s", "_m", "_mps", "_kph", "_deg", "_seq")
     plain = {"lon", "lat", "officers", "cap", "k", "edge", "rank", "evaluated", "units", "applied", "epoch", "status",
              "counts", "tier", "priority", "factor",
-             "remaining_quota", "home_cover_after",
+             "remaining_quota", "home_cover_after", "numberMatched", "numberReturned",
              "received", "read", "dropped", "queued", "statuses", "unknown_statuses", "emergencies", "ignored",
              "failed", "reconnects", "fault_count", "lines",
              "version", "checks", "missed", "decisions", "overridden", "rate_share"}  # fmt: skip

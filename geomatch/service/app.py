@@ -35,6 +35,7 @@ from geomatch.service.bodies import (
     UnitList,
 )
 from geomatch.service.closures import router as closure_routes
+from geomatch.service.collections import router as collection_routes
 from geomatch.service.event_log import EventLog
 from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
@@ -87,6 +88,7 @@ def create_app(
     app.include_router(feed_routes(asked, clock, settings, feeds, tally))
     _include_stops(app, matcher, asked, clock, settings)
     app.include_router(approval_routes(asked, clock, settings))
+    app.include_router(collection_routes(asked, clock))
     app.include_router(_health(matcher, watch))
     app.include_router(metric_routes(metrics))
     transports = () if feeds is None else feeds.transports

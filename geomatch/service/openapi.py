@@ -33,6 +33,14 @@ from geomatch.service.bodies import (
     UnitList,
 )
 from geomatch.service.closure_bodies import ClosureBatch, ClosureList, ClosureResults
+from geomatch.service.collection_bodies import (
+    Collection,
+    CollectionList,
+    ConformanceClasses,
+    Feature,
+    FeatureCollection,
+    LandingPage,
+)
 from geomatch.service.feed_bodies import FeedList, FeedResults, StreamSummary
 from geomatch.service.operations import OPERATIONS
 from geomatch.service.stop_bodies import (
@@ -48,6 +56,7 @@ from geomatch.service.wire import adapter
 
 TYPES = (
     ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding,
+    Collection, CollectionList, ConformanceClasses, Feature, FeatureCollection, LandingPage,
     Assignment, AssignmentRefused, AssignmentRequest, AssignmentStep, OpenStop, Overrides, StopChange, StopList,
     StopOpening, StopReport, StopEvent,
     Closure, ClosureBatch, ClosureFormat, ClosureList, ClosureResult, ClosureResults, HeldClosure,
@@ -78,10 +87,12 @@ TAGS = [
     {"name": "approvals", "description": "Leave that agreements ask for before a unit may go."},
     {"name": "closures", "description": "Roads that are closed or slowed now, or will be."},
     {"name": "feeds", "description": "Positions and statuses as devices and other systems write them."},
+    {"name": "maps", "description": "OGC API - Features: areas, agreements, units and stops for map programs."},
     {"name": "service", "description": "Is it up, and on which map?"},
 ]
 
 MEANING = {
+    400: "A parameter is not known, or not what it should be.",
     404: "No unit, open stop, assignment, closure or agreement of this id is known.",
     409: "What is known has moved on: `resync_required`, send a whole snapshot; `illegal_step`, no step from here.",
     413: "The body is longer than the service takes.",

@@ -35,6 +35,14 @@ class WrongMediaType(errors.BadInput):
     """A body that does not say what it is."""
 
 
+class BadQuery(errors.BadInput):
+    """A query that the OGC's standard wants refused with 400."""
+
+
+class NoSuchFeature(errors.GeomatchError, LookupError):
+    """A collection or a feature that is not there, or not for this caller."""
+
+
 class InvalidBody(errors.BadInput):
     """A body that is no JSON, or not of the shape asked for; `faults` are pydantic's, without input values."""
 
@@ -74,6 +82,8 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.BadInput: Kind(422, "bad_input", "Request is not valid"),
         UnclearWord: Kind(422, "unclear_word", "Which of these is meant?"),
         Forbidden: Kind(403, "forbidden", "Not for this caller"),
+        BadQuery: Kind(400, "bad_query", "Query is not valid"),
+        NoSuchFeature: Kind(404, "no_such_feature", "No such collection or feature"),
         InvalidBody: Kind(422, "bad_input", "Request is not valid"),
         BodyTooLarge: Kind(413, "too_large", "Request is too large"),
         NotJson: Kind(415, "not_json", "Request is not JSON"),

@@ -72,8 +72,9 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 class JsonAnswer(Generic[T]):
     """Writes a T as a response: pydantic's serialiser to bytes, and nothing between."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], media: str = "application/json") -> None:
         self._adapter = adapter(kind)
+        self._media = media
 
     def __call__(self, value: T, status: int = 200, *, leave_out: AbstractSet[str] = frozenset()) -> Response:
         """`leave_out`: fields of T that are never read, and null in the answer."""
@@ -82,7 +83,7 @@ class JsonAnswer(Generic[T]):
             nulls = ",".join(f'"{name}":null' for name in sorted(leave_out))
             raw = raw[:-1] + b"," + nulls.encode() + b"}"
         # Positions of patrol units: no proxy on the way may keep them.
-        return Response(raw, status, {"cache-control": "no-store"}, "application/json")
+        return Response(raw, status, {"cache-control": "no-store"}, self._media)
 
 
 def _says_json(content_type: str) -> bool:

@@ -172,7 +172,7 @@ class Doors:
                 FORBIDDEN, f"this key lacks {scopes}: ask with one that has it", "lacks_scope",
                 {"www-authenticate": f'Bearer error="insufficient_scope", scope="{scopes}"'}, asking.id,
             )  # fmt: skip
-        if not self._rates.take(asking.id):
+        if not self._rates.take(asking.id, now):
             limit = self._limits.requests_per_minute
             raise Refused(
                 TOO_MANY, f"{limit:,} requests a minute are taken of one caller: wait, or send more in each",

@@ -185,8 +185,11 @@ class _Edited:
         elif one.open_to is OpenTo.emergency:
             self._flags[at] |= int(EdgeFlag.emergency_only)
         self._barrier_s[:, at] = np.maximum(self._barrier_s[:, at], one.seconds)
-        after = (self._open[:, at], self._flags[at], self._barrier_s[:, at])
-        same = all(np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+        same = (
+            np.array_equal(before[0], self._open[:, at])
+            and np.array_equal(before[1], self._flags[at])
+            and np.array_equal(before[2], self._barrier_s[:, at])
+        )
         return self._result(one, at.tolist(), plan.feet[0].gap_m, Outcome.already_so if same else Outcome.applied)
 
     def _line(self, one: Override) -> OverrideResult:

@@ -95,7 +95,9 @@ def _about(routes: APIRouter, matcher: "Matcher", clock: Callable[[], UnixTime])
         links = [_link(f"{root}/collections", "self", "This list")]
         return list_answer(CollectionList(collections=found, links=links))
 
-    @routes.get("/v1/collections/{collection_id}", summary="About one collection", responses=gives(Collection, 404, 422))
+    @routes.get(
+        "/v1/collections/{collection_id}", summary="About one collection", responses=gives(Collection, 404, 422)
+    )
     def get_collection(collection_id: str, request: Request) -> Response:
         """Its extent is that of the region's roads."""
         return collection_answer(_collection(_source(matcher, clock(), collection_id), _root(request), matcher))

@@ -135,7 +135,7 @@ units = st.builds(
     capabilities=st.sets(st.sampled_from(WORDS), max_size=2).map(tuple),
     home_beat=st.sampled_from([None, "1", "2"]),
 )
-spots = st.sampled_from([0.0, 500.0, 1000.0, 1000.5, 1200.0, 1300.0, 1700.0])
+spots = st.sampled_from([0.0, 500.0, 999.5, 1000.5, 1200.0, 1300.0, 1700.0])
 requests = st.builds(
     request,
     agency=st.sampled_from([WEST, WEST, WEST, WEST, EAST, NORTH]),

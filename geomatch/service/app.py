@@ -40,6 +40,7 @@ from geomatch.service.event_log import EventLog
 from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
 from geomatch.service.feeds import router as feed_routes
+from geomatch.service.hot import HotRoutes, endpoints
 from geomatch.service.limiting import Limits
 from geomatch.service.local_words import status_of, stop_of
 from geomatch.service.metrics import Metrics
@@ -81,10 +82,13 @@ def create_app(
     # No docs_url: FastAPI's page loads its scripts from other people's servers.
     app = FastAPI(title="geomatch", version=_version(), docs_url=None, redoc_url=None, lifespan=_lifespan(watch))
     problems.install(app)
+    rankings, fleet = _rankings(asked, clock, settings, metrics), _fleet(asked, clock, settings, metrics)
+    # What is added last is asked first.
+    app.add_middleware(HotRoutes, endpoints=endpoints(rankings, fleet))
     app.add_middleware(Doors, ring=ring, clock=clock, limits=limits or Limits(), metrics=metrics)
-    app.include_router(_rankings(asked, clock, settings, metrics))
+    app.include_router(rankings)
     app.include_router(_units(asked, clock, settings))
-    app.include_router(_fleet(asked, clock, settings, metrics))
+    app.include_router(fleet)
     app.include_router(feed_routes(asked, clock, settings, feeds, tally))
     _include_stops(app, matcher, asked, clock, settings)
     app.include_router(approval_routes(asked, clock, settings))
@@ -285,9 +289,13 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Metric
         openapi_extra=takes(FixBatch),
         responses=gives(FixResults, 413, 415, 422),
     )
-    def post_fixes(batch: Annotated[FixBatch, Depends(read_fixes)]) -> Response:
+    async def post_fixes(request: Request) -> Response:
         """Up to 10,000 at once. A malformed body is refused whole; a fix of an unknown unit, a late one or one from
         the future is left out, with its own result, and the others are applied."""
+        return await run_in_threadpool(take_fixes, await read_fixes.raw(request))
+
+    def take_fixes(raw: bytes) -> Response:
+        batch = read_fixes.of(raw)
         return results_answer(counted(matcher.update(batch.fixes, now=clock())))
 
     return router

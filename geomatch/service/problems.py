@@ -108,11 +108,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
-def _on_known(_request: Request, fault: Exception) -> Response:
+def of(fault: Exception) -> Response:
+    """The answer to an error of the table."""
     kind = kind_of(fault)
     detail = str(fault) if kind is not UNFORESEEN else "the service failed; it is not the request's fault"
     parts = {"choices": to_json([str(one) for one in fault.choices])} if isinstance(fault, UnclearWord) else {}
     return answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None, parts=parts)
+
+
+def _on_known(_request: Request, fault: Exception) -> Response:
+    return of(fault)
 
 
 def _on_invalid(_request: Request, fault: Exception) -> Response:

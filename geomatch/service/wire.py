@@ -40,9 +40,16 @@ class JsonBody(Generic[T]):
 
     async def __call__(self, request: Request) -> T:
         """Raises NotJson, BodyTooLarge or InvalidBody."""
+        return self.of(await self.raw(request))
+
+    async def raw(self, request: Request) -> bytes:
+        """Raises NotJson or BodyTooLarge."""
         if not _says_json(request.headers.get("content-type", "")):
             raise NotJson("send JSON, with the header Content-Type: application/json")
-        raw = await read_body(request, self._max_bytes)
+        return await read_body(request, self._max_bytes)
+
+    def of(self, raw: bytes) -> T:
+        """10 us a fix: for a long body not in the event loop. Raises InvalidBody."""
         try:
             return self._adapter.validate_json(raw, strict=True)
         except ValidationError as fault:

@@ -240,6 +240,7 @@ class Matcher:
         return compare.compare(
             stop, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas,
             asked=on.asked.get(stop.id), assigned=assigning.taken(self.stops.view(), stop, on.view),
+            ties_by=self.ties_by,
         )  # fmt: skip
 
     def matrix(self, stops: Sequence[Stop], *, now: UnixTime) -> UnitStopMatrix:
@@ -285,7 +286,7 @@ class Matcher:
             going = assigning.choose(
                 self.stops.get(stop_id).stop, unit_id, on.view, on.region_at(at), now=at, priors=self.priors,
                 quotas=on.quotas, stops=self.stops.view(), asked=on.asked.get(stop_id, NOBODY_ASKED), reason=reason,
-                by=by,
+                by=by, ties_by=self.ties_by,
             )  # fmt: skip
             made = self.stops.assign(going, version=version, at=at)
             if going.agreement is not None and going.agreement.waits_for_approval:

@@ -76,3 +76,21 @@ def test_a_ledger_reorders_equals_and_nothing_else(region, cars, owed, k):
         assert one.at_least_s <= next(c.eta.eta_s for c in everybody if c.unit == one.unit)
     assert (ours.need_met_s, ours.complete.kth_eta_s) == (theirs.need_met_s, theirs.complete.kth_eta_s)
     assert sum(ours.counts.values()) == 2 * len(cars)
+
+
+@hypothesis_settings(max_examples=30)
+@given(
+    cars=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(AGENCIES)), min_size=1, max_size=10),
+    owed=st.lists(st.tuples(st.sampled_from(AGENCIES), st.sampled_from(AGENCIES), st.integers(1, 9)), max_size=6),
+)
+def test_a_comparison_and_a_decision_name_the_first_of_the_ranking(region, cars, owed):
+    ledger = Ledger([lent(*one) for one in owed if one[0] != one[1]], until=1e6)
+    ours, _ = matchers(region, cars, ledger)
+    ranked = ours.rank(STOP, k=20, now=NOW).candidates
+    told = ours.compare(STOP, now=NOW)
+    own = [c.unit for c in ranked if c.agency == "town.example"]
+    assert told.fastest_of_all.unit == told.fastest_that_may_go.unit == ranked[0].unit
+    assert (told.fastest_of_own_agency and told.fastest_of_own_agency.unit) == (own[0] if own else None)
+    ours.open_stop(STOP, at=NOW)
+    made = ours.assign("s1", ranked[0].unit, version=ours.stops.view().version, at=NOW)
+    assert (made.chosen.rank, made.chosen.first, made.chosen.reason) == (1, ranked[0].unit, None)

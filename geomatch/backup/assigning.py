@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import NOBODY_ASKED
+from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import QuotaView
 from geomatch.backup.assignments import ChoiceReason, Chosen, StopsView
 from geomatch.backup.eta import EtaPriors
@@ -44,6 +45,7 @@ def choose(
     asked: Mapping[str, Asked] = NOBODY_ASKED,
     reason: ChoiceReason | None = None,
     by: str | None = None,
+    ties_by: Ledger | None = None,
 ) -> Going:
     """Judges the choice. A dispatcher may know better than a status, a fix or a map, and that is recorded; no
     agreement may be passed over, though, and nobody sends an empty car.
@@ -54,7 +56,7 @@ def choose(
     unit = view.units[slot]
     ranking = rank(
         stop, view, region, k=AMONG, now=now, priors=priors, quotas=quotas, asked=asked,
-        assigned=taken(stops, stop, view),
+        assigned=taken(stops, stop, view), ties_by=ties_by,
     )  # fmt: skip
     place, eta, code = _standing(ranking, unit_id)
     request = aid_request(stop, resolve(stop, region, priors, now=now), now, asked)

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from geomatch.aid.approval import Asked
+from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import QuotaView
 from geomatch.aid.verdicts import Verdicts
+from geomatch.backup import ties
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.ranking import Field, aid_request, screen
 from geomatch.backup.resolve import resolve
@@ -30,8 +32,9 @@ def compare(
     quotas: QuotaView | None = None,
     asked: Mapping[str, Asked] | None = None,
     assigned: Mapping[str, str] | None = None,
+    ties_by: Ledger | None = None,
 ) -> Comparison:
-    """Four searches for one unit each. Raises as `rank` does."""
+    """Four searches for one unit each; equal ETAs as in `rank`, and so is what it raises."""
     resolved = resolve(stop, region, priors, now=now)
     request = aid_request(stop, resolved, now, asked or {})
     verdicts = region.eligibility.decide(request, view, quotas)
@@ -40,14 +43,14 @@ def compare(
     anyone = screen(stop, view, resolved, free, priors=priors, now=now, assigned=taken)
     allowed = screen(stop, view, resolved, verdicts, priors=priors, now=now, assigned=taken)
     own = np.array([agency == resolved.stop.agency for agency in view.agencies], np.bool_)
-    of_all = _first(region, verdicts, anyone, None)
+    of_all = _first(region, verdicts, anyone, None, ties_by)
     zero_s = of_all.eta_s if of_all else 0.0
     at_once = _needs_no_approval(verdicts, allowed)
     choices = (
         of_all,
-        _first(region, verdicts, allowed, None),
-        _first(region, verdicts, allowed, at_once),
-        _first(region, verdicts, allowed, own[view.agency[allowed.slots]] if len(own) else None),
+        _first(region, verdicts, allowed, None, ties_by),
+        _first(region, verdicts, allowed, at_once, ties_by),
+        _first(region, verdicts, allowed, own[view.agency[allowed.slots]] if len(own) else None, ties_by),
     )
     timed = [choice and replace(choice, behind_s=round(choice.eta_s - zero_s, 3)) for choice in choices]
     return Comparison(
@@ -56,14 +59,21 @@ def compare(
     )  # fmt: skip
 
 
-def _first(region: Region, verdicts: Verdicts, field: Field, mask: Bools | None) -> Choice | None:
+def _first(
+    region: Region, verdicts: Verdicts, field: Field, mask: Bools | None, ties_by: Ledger | None
+) -> Choice | None:
     rows = np.arange(len(field.slots)) if mask is None else np.flatnonzero(mask)
-    places = Places(edge=field.places.edge[rows], fraction=field.places.fraction[rows])
-    most_ms = None if field.most_ms is None else field.most_ms[rows]
-    found = region.times.k_soonest(field.resolved.targets, places, field.delay_ms[rows], 1, field.mode, most_ms)
+    among = replace(
+        field,
+        slots=field.slots[rows],
+        places=Places(edge=field.places.edge[rows], fraction=field.places.fraction[rows]),
+        delay_ms=field.delay_ms[rows],
+        most_ms=None if field.most_ms is None else field.most_ms[rows],
+    )
+    found = ties.soonest(region, among, 1, ties_by)
     if len(found.rows) == 0:
         return None
-    slot, total_ms = int(field.slots[rows[found.rows[0]]]), int(found.total_ms[0])
+    slot, total_ms = int(among.slots[found.rows[0]]), int(found.total_ms[0])
     unit = field.view.units[slot]
     return Choice(
         unit=unit.id, agency=unit.agency, call_sign=unit.call_sign, eta_s=total_ms / 1000, behind_s=0.0,

@@ -35,7 +35,7 @@ from geomatch.quantities import UnixTime
 from geomatch.service import disclosure
 from geomatch.service.callers import Caller, Forbidden, caller
 from geomatch.service.scopes import Scope
-from geomatch.service.tenant_stops import TenantApprovals, TenantStops, owner_of
+from geomatch.service.tenant_stops import TenantApprovals, TenantStops, owner_of, responsible_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,11 +163,15 @@ class Tenants:
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
     ) -> Ranking:
-        """Raises Forbidden for a stop of another agency: what its partners disclose, they disclose to it alone."""
+        """Raises Forbidden for a stop of another agency: what its partners disclose, they disclose to it alone.
+
+        Police may ask for an ambulance at a stop of theirs: its ETA they see, and its place where it discloses that
+        to them, whatever it discloses to the agency that has the ambulances there.
+        """
         asking = caller()
         ranking = self._matcher.rank(stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes)
         _check_own(ranking, asking)
-        return ranking if asking.is_everyone else _shown(ranking, asking, self._excluded_shown(asking))
+        return ranking if asking.is_everyone else self._shown(ranking, asking)
 
     def rank_units(
         self,
@@ -189,17 +193,20 @@ class Tenants:
     def explain(self, stop: Stop, unit_id: str, *, now: UnixTime) -> Explanation:
         asking = caller()
         self._check_stop(stop, asking, now)
-        agency = self._matcher.fleet.agency_of(unit_id)
-        if agency is not None and self._disclosed(agency, asking) is None:
-            raise _no_such_unit(unit_id)
         told = self._matcher.explain(stop, unit_id, now=now)
         if asking.is_everyone:
             return told
+        receiver = responsible_for(stop, self._matcher, now)
+        agency = self._matcher.fleet.agency_of(unit_id)
+        # An ambulance that may come is in the ranking of police who ask for one: nothing else is known of it.
+        known = told.candidate is not None and not _speaks_for(receiver, asking)
+        if not known and agency is not None and self._disclosed(agency, asking) is None:
+            raise _no_such_unit(unit_id)
         if told.candidate is not None and told.rank is not None:
-            shown = _candidate_shown(asking)(told.candidate)
+            shown = self._candidate_shown(receiver, asking)(told.candidate)
             return replace(told, candidate=shown, sentence=explain.of_candidate(shown, told.rank))
         if told.excluded is not None:
-            left_out = self._excluded_shown(asking)(told.excluded)
+            left_out = self._excluded_shown(receiver, asking)(told.excluded)
             return replace(told, excluded=left_out, sentence=explain.of_excluded(left_out))
         return told
 
@@ -272,12 +279,27 @@ class Tenants:
     def _disclosed(self, agency: str, asking: Caller) -> Disclosure | None:
         return disclosure.of_agency(agency, asking, self.region.agreements, now=self._clock())
 
-    def _excluded_shown(self, asking: Caller) -> Callable[[Excluded], Excluded]:
+    def _shown(self, ranking: Ranking, asking: Caller) -> Ranking:
+        receiver = ranking.resolved.agency
+        return replace(
+            ranking,
+            candidates=tuple(map(self._candidate_shown(receiver, asking), ranking.candidates)),
+            excluded=disclosure.Shown(ranking.excluded, self._excluded_shown(receiver, asking)),
+        )
+
+    def _candidate_shown(self, receiver: str | None, asking: Caller) -> Callable[[Candidate], Candidate]:
+        """By the agreement that decided; where that is with another agency, as in a list: it may always be its ETA."""
+        if _speaks_for(receiver, asking):
+            return lambda one: disclosure.candidate(one, disclosure.of_verdict(one.agency, one.verdict, asking))
+        return lambda one: disclosure.candidate(one, self._disclosed(one.agency, asking))
+
+    def _excluded_shown(self, receiver: str | None, asking: Caller) -> Callable[[Excluded], Excluded]:
         """By the agreement that decided, or where none did, as in a list: worked out once for each agency."""
         listed: dict[str, Disclosure | None] = {}
+        decided = _speaks_for(receiver, asking)
 
         def show(one: Excluded) -> Excluded:
-            if one.verdict is not None:
+            if one.verdict is not None and decided:
                 return disclosure.excluded(one, disclosure.of_verdict(one.agency, one.verdict, asking))
             if one.agency not in listed:
                 listed[one.agency] = self._disclosed(one.agency, asking)
@@ -331,19 +353,12 @@ def _own_source(source: str, asking: Caller) -> str:
 
 
 def _check_own(ranking: Ranking, asking: Caller) -> None:
-    whose = ranking.resolved.agency
+    """The agency that the stop names asks; without one, the agency that is responsible for its place."""
+    whose = ranking.stop.agency or ranking.resolved.agency
     if whose is not None and not asking.owns(whose):
         raise _not_own()
 
 
-def _shown(ranking: Ranking, asking: Caller, listed: Callable[[Excluded], Excluded]) -> Ranking:
-    show = _candidate_shown(asking)
-    return replace(
-        ranking,
-        candidates=tuple(map(show, ranking.candidates)),
-        excluded=disclosure.Shown(ranking.excluded, listed),
-    )
-
-
-def _candidate_shown(asking: Caller) -> Callable[[Candidate], Candidate]:
-    return lambda one: disclosure.candidate(one, disclosure.of_verdict(one.agency, one.verdict, asking))
+def _speaks_for(receiver: str | None, asking: Caller) -> bool:
+    """Is the caller the agency that the agreements were looked up for? Not where police ask for an ambulance."""
+    return receiver is None or asking.owns(receiver)

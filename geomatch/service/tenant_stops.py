@@ -129,8 +129,12 @@ class TenantApprovals:
 
 def owner_of(stop: Stop, matcher: Matcher, at: UnixTime) -> str | None:
     """The agency that it names, or that is responsible for its place; None: the map does not say."""
-    if stop.agency is not None:
-        return stop.agency
+    return responsible_for(stop, matcher, at) if stop.agency is None else stop.agency
+
+
+def responsible_for(stop: Stop, matcher: Matcher, at: UnixTime) -> str | None:
+    """The agency whose stop it is for the service that it needs: not the one that it names, where police want an
+    ambulance."""
     try:
         return resolve(stop, matcher.region, matcher.priors, now=at).stop.agency
     except (OutsideMap, UnknownAgency):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from geomatch.maps.expand import expand
+from geomatch.maps.network.expand import expand
 from geomatch.maps.osm import read_osm
 from geomatch.matcher import Matcher
 from geomatch.model import Fix, Status, Unit, UnitState

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geomatch.maps.source import ReadReport, Restriction, RoadSource
+from geomatch.maps.streets.source import ReadReport, Restriction, RoadSource
 from geomatch.quantities import LonLat, Projection
 from geomatch.road.network import RoadClass
 

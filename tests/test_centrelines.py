@@ -15,13 +15,13 @@ from shapely import LineString
 from streets import PROJECTION, Street, streets
 
 from geomatch.errors import BadInput, BadMap
-from geomatch.maps.centreline_export import export_centrelines
-from geomatch.maps.centrelines import join_ends, read_centrelines
-from geomatch.maps.expand import expand
+from geomatch.maps.centrelines.export import export_centrelines
+from geomatch.maps.centrelines.read import join_ends, read_centrelines
+from geomatch.maps.network.expand import expand
 from geomatch.maps.osm import read_osm
-from geomatch.maps.source import ReadReport
-from geomatch.maps.speeds import KPH_OF_MPH, impute_speeds
-from geomatch.maps.streets import haversine_m
+from geomatch.maps.streets.segments import haversine_m
+from geomatch.maps.streets.source import ReadReport
+from geomatch.maps.streets.speeds import KPH_OF_MPH, impute_speeds
 from geomatch.quantities import LonLat, Projection, parse_time
 from geomatch.road.network import EdgeFlag, RoadClass
 

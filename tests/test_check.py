@@ -16,8 +16,8 @@ from shapely.affinity import translate
 from geomatch.cli import main
 from geomatch.errors import BadInput, BadMap
 from geomatch.maps.check import check_layer
-from geomatch.maps.check_shapes import Stretch, Tolerances
-from geomatch.maps.nena import Edition
+from geomatch.maps.check.shapes import Stretch, Tolerances
+from geomatch.maps.layers.nena import Edition
 from geomatch.quantities import parse_time
 
 AT = parse_time("2026-03-07T22:15:00Z")

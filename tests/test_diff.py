@@ -25,15 +25,15 @@ from geomatch.cli import main
 from geomatch.cli.differences import road_lines
 from geomatch.fleet.files import read_fleet
 from geomatch.maps.diff import RegionDiff, diff
-from geomatch.maps.diff_agreements import AgreementChange
-from geomatch.maps.diff_areas import AreaChange
-from geomatch.maps.diff_roads import Pieces
-from geomatch.maps.diff_streets import Streets
-from geomatch.maps.diff_turns import TurnsDiff
-from geomatch.maps.diff_units import UnitChange
-from geomatch.maps.expand import expand
-from geomatch.maps.modes import DrivingModes, TurnCosts
-from geomatch.maps.source import Restriction
+from geomatch.maps.diff.agreements import AgreementChange
+from geomatch.maps.diff.areas import AreaChange
+from geomatch.maps.diff.roads import Pieces
+from geomatch.maps.diff.streets import Streets
+from geomatch.maps.diff.turns import TurnsDiff
+from geomatch.maps.diff.units import UnitChange
+from geomatch.maps.network.expand import expand
+from geomatch.maps.network.modes import DrivingModes, TurnCosts
+from geomatch.maps.streets.source import Restriction
 from geomatch.region import write_region
 from geomatch.road.network import EdgeFlag, RoadClass
 

@@ -12,10 +12,10 @@ from scipy.sparse.csgraph import dijkstra
 from streets import Street, grid, streets
 
 from geomatch.errors import BadInput
-from geomatch.maps.expand import expand
 from geomatch.maps.export import export
-from geomatch.maps.modes import DrivingModes, ModeSpeeds
-from geomatch.maps.source import Restriction
+from geomatch.maps.network.expand import expand
+from geomatch.maps.network.modes import DrivingModes, ModeSpeeds
+from geomatch.maps.streets.source import Restriction
 from geomatch.quantities import NEVER_MS
 from geomatch.road.network import EdgeFlag, RoadNetwork
 

@@ -17,10 +17,10 @@ from shapely import box
 
 from geomatch.aid.jurisdictions import MILE_M, Jurisdictions, ServiceKind
 from geomatch.errors import BadMap
-from geomatch.maps.field_mapping import read_mapping
-from geomatch.maps.layers import load_jurisdictions, parse_date, read_jurisdictions
-from geomatch.maps.nena import FIELD_NAMES, LAYERS, Edition, schema_of, urn_domain
-from geomatch.maps.osm_boundaries import boundaries_from_osm
+from geomatch.maps.layers.field_mapping import read_mapping
+from geomatch.maps.layers.jurisdictions import load_jurisdictions, parse_date, read_jurisdictions
+from geomatch.maps.layers.nena import FIELD_NAMES, LAYERS, Edition, schema_of, urn_domain
+from geomatch.maps.osm.boundaries import boundaries_from_osm
 from geomatch.quantities import LonLat, Projection, parse_time
 
 HOME = Projection(LonLat(-93.0, 45.0))
@@ -303,7 +303,7 @@ def test_a_mapping_file_with_a_slip_is_refused(tmp_path, text, pattern):
 
 
 def test_the_documented_mapping_file_is_one(tmp_path):
-    from geomatch.maps import field_mapping
+    from geomatch.maps.layers import field_mapping
 
     example = field_mapping.__doc__.partition("TOML:\n")[2].rpartition("Columns that")[0]
     path = tmp_path / "example.toml"

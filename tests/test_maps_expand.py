@@ -13,9 +13,9 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from streets import Street, grid, streets
 
 from geomatch.errors import BadInput, BadMap
-from geomatch.maps.expand import expand
-from geomatch.maps.islands import mainland
-from geomatch.maps.modes import DrivingModes, ModeSpeeds, ModeTurns, TurnCosts
+from geomatch.maps.network.expand import expand
+from geomatch.maps.network.islands import mainland
+from geomatch.maps.network.modes import DrivingModes, ModeSpeeds, ModeTurns, TurnCosts
 from geomatch.quantities import NEVER_MS
 from geomatch.road.network import EdgeFlag, RoadClass, RoadNetwork
 

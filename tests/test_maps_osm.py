@@ -17,10 +17,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
 from geomatch.errors import BadInput, BadMap
+from geomatch.maps.osm.tags import read_street
 from geomatch.maps.read import read_source
-from geomatch.maps.source import ReadReport, RoadSource
-from geomatch.maps.streets import OSM_ATTRIBUTION
-from geomatch.maps.tags import read_street
+from geomatch.maps.streets.segments import OSM_ATTRIBUTION
+from geomatch.maps.streets.source import ReadReport, RoadSource
 from geomatch.road.network import EdgeFlag, RoadClass
 
 STEP = 0.001

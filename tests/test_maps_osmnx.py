@@ -15,9 +15,9 @@ import osmnx as ox
 import pytest
 
 from geomatch.errors import BadMap
-from geomatch.maps.osmnx_graph import NO_TURNS, to_graph
+from geomatch.maps.osm.graphs import NO_TURNS, to_graph
 from geomatch.maps.read import read_source
-from geomatch.maps.source import RoadSource
+from geomatch.maps.streets.source import RoadSource
 from geomatch.road.network import EdgeFlag
 
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geomatch.maps.node_tags import LET_IN_S, read_spot
-from geomatch.maps.source import ReadReport, Restriction
-from geomatch.maps.speeds import KPH_OF_MPH, UNLIMITED_KPH, WALK_KPH, speed_kph
-from geomatch.maps.tags import Street, duration_s, read_street
-from geomatch.maps.turn_relations import read_restriction
+from geomatch.maps.osm.node_tags import LET_IN_S, read_spot
+from geomatch.maps.osm.speeds import UNLIMITED_KPH, WALK_KPH, speed_kph
+from geomatch.maps.osm.tags import duration_s, read_street
+from geomatch.maps.osm.turn_relations import read_restriction
+from geomatch.maps.streets.drawn import Street
+from geomatch.maps.streets.source import ReadReport, Restriction
+from geomatch.maps.streets.speeds import KPH_OF_MPH
 from geomatch.road.network import EdgeFlag, RoadClass
 
 

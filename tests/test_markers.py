@@ -12,9 +12,9 @@ from streets import PROJECTION, Street, streets
 
 from geomatch import Matcher, Stop, build
 from geomatch.errors import BadInput, BadMap, BadRegion
-from geomatch.maps.centreline_export import export_centrelines
-from geomatch.maps.expand import expand
-from geomatch.maps.markers import read_markers
+from geomatch.maps.centrelines.export import export_centrelines
+from geomatch.maps.centrelines.markers import read_markers
+from geomatch.maps.network.expand import expand
 from geomatch.quantities import LonLat
 from geomatch.road.markers import MarkerQuery, Markers, read_marker, route_key
 from geomatch.road.network import RoadClass

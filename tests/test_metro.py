@@ -22,11 +22,11 @@ from geomatch.fleet.files import read_fleet
 from geomatch.maps import builtin
 from geomatch.maps.builtin import builtin_data
 from geomatch.maps.check import check_layer
-from geomatch.maps.expand import expand
+from geomatch.maps.layers.nena import LAYERS, Edition
 from geomatch.maps.metro.__main__ import main, make
 from geomatch.maps.metro.ground import lonlat, west_bank
 from geomatch.maps.metro.toy import degrees
-from geomatch.maps.nena import LAYERS, Edition
+from geomatch.maps.network.expand import expand
 from geomatch.maps.osm import read_osm
 from geomatch.quantities import NEVER_MS, DrivingMode, Projection, parse_time
 

@@ -14,10 +14,10 @@ from shapely import LineString, Point
 from streets import PROJECTION, Street, streets
 
 from geomatch.errors import BadMap
-from geomatch.maps.expand import expand
-from geomatch.maps.override_files import Direction, OpenTo, Override, OverrideKind, read_overrides
-from geomatch.maps.overrides import apply_overrides
-from geomatch.maps.split import Cut, split
+from geomatch.maps.network.expand import expand
+from geomatch.maps.overrides.apply import apply_overrides
+from geomatch.maps.overrides.read import Direction, OpenTo, Override, OverrideKind, read_overrides
+from geomatch.maps.streets.split import Cut, split
 from geomatch.quantities import NEVER_MS, DrivingMode
 from geomatch.road.network import EdgeFlag, RoadClass
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streets import Street, grid, streets
 
-from geomatch.maps.expand import expand
-from geomatch.maps.modes import DrivingModes, ModeSpeeds
-from geomatch.maps.source import ReadReport, Restriction, RoadSource
+from geomatch.maps.network.expand import expand
+from geomatch.maps.network.modes import DrivingModes, ModeSpeeds
+from geomatch.maps.streets.source import ReadReport, Restriction, RoadSource
 from geomatch.quantities import NEVER_MS
 from geomatch.road.network import RoadNetwork
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from streets import PROJECTION, Street, streets
 
 from geomatch import Fix, LonLat, Matcher, Region, Unit, UnitState
-from geomatch.maps.expand import expand
-from geomatch.maps.modes import TurnCosts
+from geomatch.maps.network.expand import expand
+from geomatch.maps.network.modes import TurnCosts
 from geomatch.quantities import XY
 from geomatch.region import write_region
 

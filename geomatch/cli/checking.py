@@ -13,7 +13,7 @@ import typer
 from geomatch.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from geomatch.maps.findings import CheckResult
+    from geomatch.maps.check.findings import CheckResult
     from geomatch.region import Region
 
 SHOWN_PER_CODE = 10

@@ -13,10 +13,10 @@ from geomatch.quantities import format_time
 
 if TYPE_CHECKING:
     from geomatch.maps.diff import RegionDiff
-    from geomatch.maps.diff_agreements import AgreementDiff
-    from geomatch.maps.diff_areas import AreaDiff, AreasDiff, Transfer
-    from geomatch.maps.diff_roads import Pieces, RoadExample, RoadsDiff
-    from geomatch.maps.diff_turns import TurnExample, TurnsDiff
+    from geomatch.maps.diff.agreements import AgreementDiff
+    from geomatch.maps.diff.areas import AreaDiff, AreasDiff, Transfer
+    from geomatch.maps.diff.roads import Pieces, RoadExample, RoadsDiff
+    from geomatch.maps.diff.turns import TurnExample, TurnsDiff
 
 SHOWN = 20
 """Areas, agreements and units written out of each kind; --json has all."""

@@ -14,10 +14,10 @@ from geomatch.aid.signoff import read_keys
 from geomatch.aid.toml_files import files_of
 from geomatch.aid.vocabulary import read_vocabularies
 from geomatch.errors import BadMap
-from geomatch.maps.expand import expand
-from geomatch.maps.modes import DrivingModes, TurnCosts
+from geomatch.maps.network.expand import expand
+from geomatch.maps.network.modes import DrivingModes, TurnCosts
 from geomatch.maps.read import read_source
-from geomatch.maps.source import ReadReport, RoadSource
+from geomatch.maps.streets.source import ReadReport, RoadSource
 from geomatch.quantities import UnixTime
 from geomatch.region import MANIFEST, Region, write_region
 from geomatch.road.markers import Markers
@@ -57,7 +57,7 @@ def build(
 
     source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, the name of a place, or a file with a
     RoadCenterLine layer. For those: layer; speed_unit, "mph" or "kph"; road_mapping, where its field names differ; at,
-    the time its Effective and Expire are held against. overrides: a layer of corrections, as `override_files` has it.
+    the time its Effective and Expire are held against. overrides: a layer of corrections, as `overrides.read` has it.
     markers: a DistanceMarkerPoint layer. vocabulary: what the agencies' own words mean, TOML.
     agency_keys: public keys, TOML; with them every active agreement must be signed by both its agencies.
     jurisdictions: GIS layers; mapping: where their field names differ, and authority rules; crs: where one does not
@@ -100,8 +100,8 @@ def build(
 def _overridden(roads: RoadSource, overrides: str | Path | None) -> tuple[RoadSource, dict[str, Any]]:
     if overrides is None:
         return roads, {}
-    from geomatch.maps.override_files import read_overrides
-    from geomatch.maps.overrides import apply_overrides
+    from geomatch.maps.overrides.apply import apply_overrides
+    from geomatch.maps.overrides.read import read_overrides
 
     edited, results = apply_overrides(roads, read_overrides(overrides))
     return edited, {"overrides": [asdict(result) for result in results]}
@@ -110,7 +110,7 @@ def _overridden(roads: RoadSource, overrides: str | Path | None) -> tuple[RoadSo
 def _markers(markers: str | Path | None, network: RoadNetwork) -> tuple[Markers | None, dict[str, Any]]:
     if markers is None:
         return None, {}
-    from geomatch.maps.markers import read_markers
+    from geomatch.maps.centrelines.markers import read_markers
 
     marks, report = read_markers(markers, network)
     # Not asdict: it turns a Counter into a count of its items.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geomatch.errors import BadMap
-from geomatch.maps.osm import Progress, read_osm
-from geomatch.maps.source import RoadSource
+from geomatch.maps.osm.read import Progress, read_osm
+from geomatch.maps.streets.source import RoadSource
 from geomatch.quantities import UnixTime
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_source(
     if not is_centrelines and (layer is not None or speed_unit is not None or mapping is not None):
         raise BadMap("a layer, a speed unit and a mapping of fields are for a layer of centrelines: leave them out")
     if not isinstance(source, (str, Path)):
-        from geomatch.maps.osmnx_graph import read_graph
+        from geomatch.maps.osm.graphs import read_graph
 
         return read_graph(source, drive_on=drive_on)
     path = Path(source)
@@ -56,7 +56,7 @@ def read_source(
 
 
 def _read_place(name: str, progress: Progress | None, drive_on: str | None) -> RoadSource:
-    from geomatch.maps.osmnx_graph import read_place
+    from geomatch.maps.osm.graphs import read_place
 
     if not name.strip():
         raise BadMap("no map is named: pass a file, or a place as 'Hoboken, New Jersey'")
@@ -74,7 +74,7 @@ def _read_file(path: Path, progress: Progress | None, drive_on: str | None) -> R
     if name.endswith(OSM_SUFFIXES):
         return read_osm(path, progress=progress, drive_on=drive_on)
     if name.endswith(GRAPH_SUFFIXES):
-        from geomatch.maps.osmnx_graph import read_graphml
+        from geomatch.maps.osm.graphs import read_graphml
 
         return read_graphml(path, drive_on=drive_on)
     known = ", ".join((*OSM_SUFFIXES, *GRAPH_SUFFIXES, *CENTRELINE_SUFFIXES))

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from geomatch.maps.expand import expand
 from geomatch.maps.metro import agencies, toy
 from geomatch.maps.metro.draw import SEED, metro_map
 from geomatch.maps.metro.osm_file import write_map
 from geomatch.maps.metro.posts import posts
 from geomatch.maps.metro.shift import START, record_shift
+from geomatch.maps.network.expand import expand
 from geomatch.maps.osm import read_osm
 from geomatch.quantities import format_time
 

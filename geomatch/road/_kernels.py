@@ -94,12 +94,13 @@ def ball(
     a unit's one or two places, -1 for none. A unit that needs more than most_ms[row] is not among the k.
     Fills best_ms[row] (NEVER: not reached), best_side[row] (0, 1; 2, 3: straight along the target edge itself),
     top_ms, top_row. `label` and `first_place` must be NEVER and -1 everywhere, and are again afterwards.
-    Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
+    Returns (found, frontier, evaluated, least_delay of those that were not, whole): a unit that was not evaluated has
     delay + travel >= its delay + frontier.
     Ends when the k-th is certain, ties included; O(settled log settled + units). Where that takes more than `patience`
-    settled edges, it gives up: found is -1 and nothing is certain.
+    settled edges, it gives up and is not whole: then the frontier still holds, and the k-th may be another one.
     """
     rows = len(delay_ms)
+    whole = True
     least_delay = NEVER
     waiting = 0
     for row in range(rows):
@@ -162,7 +163,8 @@ def ball(
             continue
         patience -= 1
         if patience < 0:
-            found = -1
+            frontier = d
+            whole = False
             break
         place = first_place[e]
         while place >= 0:
@@ -202,7 +204,7 @@ def ball(
             evaluated += 1
         else:
             least_delay = min(least_delay, delay_ms[row])
-    return found, frontier, evaluated, least_delay
+    return found, frontier, evaluated, least_delay, whole
 
 
 @kernel

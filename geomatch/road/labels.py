@@ -70,6 +70,16 @@ class Ground:
         moves = (self.away_m > 0.0) & (edge_ms < NEVER_MS)
         return float(np.min(edge_ms[moves] / self.away_m[moves])) * (1.0 - 1e-5) if moves.any() else 0.0
 
+    def at_least_ms(self, targets: Targets, places: Places, ms_per_m: float) -> Ints:
+        """(N,) as kernels.soonest bounds it: from the end of a unit's edge to a circle around all of the stop's."""
+        stop_xy = np.concatenate([self.start[targets.edge], self.end[targets.edge]]).astype(np.float64)
+        low, high = stop_xy.min(axis=0), stop_xy.max(axis=0)
+        # A decimetre for single precision, as there.
+        reach_m = float(np.hypot(*(high - low))) / 2 + 0.1
+        away_xy = self.end[places.edge] - (low + high) / 2
+        away_m = np.where(places.edge >= 0, np.hypot(away_xy[..., 0], away_xy[..., 1]), np.inf).min(axis=1)
+        return np.minimum(np.maximum(away_m - reach_m, 0.0) * ms_per_m, NEVER_MS).astype(np.int32)
+
 
 class HierarchyEngine:
     """Exact times by road at one epoch. Another epoch is another engine: no answer can mix two.
@@ -122,6 +132,10 @@ class HierarchyEngine:
         """As TravelTimes.k_soonest, with the same rows and totals."""
         return self._mode(mode).k_soonest(targets, places, delay_ms, k, most_ms)
 
+    def at_least_ms(self, targets: Targets, places: Places, mode: DrivingMode) -> Ints:
+        """(N,) what each unit needs by road at the very least, from the straight line alone: 0.1 us each."""
+        return self._ground.at_least_ms(targets, places, self._mode(mode).least_ms_per_m)
+
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
         delay_ms = np.zeros(len(places.edge), np.int32)
@@ -173,9 +187,10 @@ class _Mode:
         h = weights.hierarchy
         self.weights = weights
         self._climbing = h.rank, h.parent, h.depth, h.up_first, h.up_depth, weights.up_ms
+        self.least_ms_per_m = ground.least_ms_per_m(weights.edge_ms)
         self._ways = (
             *self._climbing, weights.down_ms, weights.loop_ms, h.size,
-            weights.edge_ms, ground.start, ground.end, ground.least_ms_per_m(weights.edge_ms),
+            weights.edge_ms, ground.start, ground.end, self.least_ms_per_m,
         )  # fmt: skip
         self._labels = Labels(h, labels)
         self._stop = _StopLabel.of(2, h)

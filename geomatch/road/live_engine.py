@@ -61,6 +61,10 @@ class LiveMode:
                 return None
             return self._engine.k_soonest(targets, places, delay_ms, k, self.mode, most_ms)
 
+    def at_least_ms(self, targets: Targets, places: Places) -> Ints:
+        """As HierarchyEngine.at_least_ms, at any epoch."""
+        return self._engine.at_least_ms(targets, places, self.mode)
+
     def follow(self, changes: Changes, epoch: int) -> Ints:
         """Moves the weights to `epoch`: 0.2 ms for most roads, and up to 30 for one that everything passes. Nobody
         waits for it. Returns the ranks whose labels were given up. For one thread at a time."""
@@ -112,6 +116,11 @@ class EpochEngine:
             self._want(mode)
             return None
         return live.k_soonest(self._epoch, targets, places, delay_ms, k, most_ms)
+
+    def at_least_ms(self, targets: Targets, places: Places, mode: DrivingMode) -> Ints | None:
+        """As HierarchyEngine.at_least_ms; None: nobody has asked in this mode before."""
+        live = self._modes.get(mode)
+        return None if live is None else live.at_least_ms(targets, places)
 
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints | None:
         """As HierarchyEngine.matrix; None: not at this epoch, or no longer."""

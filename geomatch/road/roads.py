@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from geomatch.quantities import DrivingMode, Floats, Ints
+from geomatch.road import by_deadline
+from geomatch.road.by_deadline import Ask, Late
 from geomatch.road.hierarchy import Hierarchy
 from geomatch.road.labels import HierarchyEngine
 from geomatch.road.live_engine import EpochEngine
@@ -82,6 +84,10 @@ class Roads:
         found = self.engine.k_soonest(targets, places, delay_ms, k, mode, most_ms)
         # None: roads have just changed, and the hierarchy has not caught up with these times or has gone past them.
         return found or self.search.k_soonest(targets, places, delay_ms, k, mode, most_ms)
+
+    def k_soonest_by(self, ask: Ask, late: Late) -> Soonest:
+        """The same, or as much of it as is proven when `late` first says so."""
+        return by_deadline.k_soonest(self.search, self.engine, ask, late)
 
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""

@@ -51,6 +51,9 @@ class Soonest:
     """Whoever was not evaluated needs at least its start delay plus this; NEVER_MS: all were, the rest has no way."""
     least_delay_ms: int
     """The least start delay of those that were not evaluated; NEVER_MS: there are none."""
+    whole: bool = True
+    """False: it was ended early, and these are the soonest so far as is proven. Fewer than k then, and whoever was not
+    evaluated for certain is later than the last of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,18 +159,32 @@ class TravelTimes:
         patience: int,
     ) -> Soonest | None:
         """The same, or None where it would take more than `patience` edges: the units are farther than was thought."""
+        found = self.k_soonest_within(targets, places, delay_ms, k, mode, most_ms, patience=patience)
+        return found if found.whole else None
+
+    def k_soonest_within(
+        self,
+        targets: Targets,
+        places: Places,
+        delay_ms: Ints,
+        k: int,
+        mode: DrivingMode,
+        most_ms: Ints | None,
+        *,
+        patience: int,
+    ) -> Soonest:
+        """The same, as far as it comes within `patience` edges: where it is not whole, the frontier holds and nothing
+        else is proven yet."""
         n = len(delay_ms)
         most = np.full(n, NEVER_MS, np.int32) if most_ms is None else most_ms
         scratch = self._scratch(n)
         k = min(k, n)
-        found, frontier, evaluated, least_delay = _kernels.ball(
+        found, frontier, evaluated, least_delay, whole = _kernels.ball(
             self.arcs.first, self.arcs.edge_before, self.before_ms[mode.row], self.edge_ms[mode.row],
             targets.edge, targets.fraction, places.edge, places.fraction, delay_ms, most, k, patience,
             scratch.label, scratch.follows, scratch.heap, scratch.touched, scratch.first_place, scratch.next_place,
             scratch.best_ms, scratch.best_side, scratch.in_top, scratch.top_ms, scratch.top_row,
         )  # fmt: skip
-        if found < 0:
-            return None
         best = scratch.best_ms[:n].copy()
         if k == n:
             order = np.argsort(best, kind="stable").astype(np.int32)
@@ -177,7 +194,7 @@ class TravelTimes:
             rows, total = scratch.top_row[:found].copy(), scratch.top_ms[:found].copy()
         return Soonest(
             rows=rows, total_ms=total, side=scratch.best_side[rows] & 1, evaluated_ms=best, evaluated=int(evaluated),
-            frontier_ms=int(frontier), least_delay_ms=int(least_delay),
+            frontier_ms=int(frontier), least_delay_ms=int(least_delay), whole=bool(whole),
         )  # fmt: skip
 
     def path(self, targets: Targets, place: Places, mode: DrivingMode) -> tuple[list[int], float, float]:

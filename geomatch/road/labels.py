@@ -78,7 +78,7 @@ class Ground:
         reach_m = float(np.hypot(*(high - low))) / 2 + 0.1
         away_xy = self.end[places.edge] - (low + high) / 2
         away_m = np.where(places.edge >= 0, np.hypot(away_xy[..., 0], away_xy[..., 1]), np.inf).min(axis=1)
-        return np.minimum(np.maximum(away_m - reach_m, 0.0) * ms_per_m, NEVER_MS).astype(np.int32)
+        return np.asarray(np.minimum(np.maximum(away_m - reach_m, 0.0) * ms_per_m, NEVER_MS), np.int32)
 
 
 class HierarchyEngine:

@@ -55,7 +55,7 @@ def _guessed(report: Mapping[str, Any]) -> Iterator[str]:
     if speeds:
         streets = report.get("counts", {}).get("segments", 0)
         share = f" of {streets:,}" if streets else ""
-        yield f"The speed on {sum(speeds.values()):,}{share} pieces of street, for which the map has none:"
+        yield f"The speed on {sum(speeds.values()):,}{share} pieces of street, for which the map posts none:"
         yield f"  {_most({kind.replace(':', ''): count for kind, count in speeds.items()}, shown=len(speeds))}"
     unread: Mapping[str, int] = report.get("unread_values", {})
     if unread:

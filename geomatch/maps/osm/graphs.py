@@ -14,6 +14,7 @@ import numpy as np
 
 from geomatch.errors import BadMap
 from geomatch.maps.osm.node_tags import read_spot
+from geomatch.maps.osm.speeds import plausible_kph
 from geomatch.maps.osm.tags import Tags, read_street
 from geomatch.maps.streets.drawn import DrawnWays, Street
 from geomatch.maps.streets.segments import road_source
@@ -80,7 +81,8 @@ def read_graphml(path: Path, *, drive_on: str | None = None) -> RoadSource:
     import osmnx as ox
 
     try:
-        graph = ox.load_graphml(path)
+        # Its own figures as they are written: one that is no number is for the report, not the end of the build.
+        graph = ox.load_graphml(path, edge_dtypes=dict.fromkeys(("speed_kph", "travel_time"), str))
     except (
         SyntaxError,
         ValueError,
@@ -97,7 +99,8 @@ def read_graphml(path: Path, *, drive_on: str | None = None) -> RoadSource:
 def read_graph(graph: nx.MultiDiGraph[Any], *, drive_on: str | None = None) -> RoadSource:
     """The streets of an OSMnx graph, simplified or not, as it stands: its edges are the directions that are open.
 
-    Speeds are imputed as for a file; a speed_kph or travel_time of the graph is not used.
+    An edge's own `speed_kph` is its speed, a guess where it has no maxspeed beside it; without one, speeds are read and
+    imputed as for a file. A `travel_time` is not used: it is one figure, and the driving modes and turns have others.
     """
     _check(graph)
     report = ReadReport()
@@ -142,9 +145,15 @@ def _streets(graph: nx.MultiDiGraph[Any], report: ReadReport) -> Iterator[_Drawn
         twin = (end, start, ids, line[::-1].tobytes())
         if twin in drawn and not drawn[twin][1].open_backward:
             way, other, ends, positions = drawn[twin]
-            drawn[twin] = (way, replace(other, open_backward=True, backward_kph=street.forward_kph), ends, positions)
+            both = replace(
+                other, open_backward=True, backward_kph=street.forward_kph, flags=other.flags | street.flags & _GUESSED
+            )
+            drawn[twin] = (way, both, ends, positions)
         else:
             drawn[start, end, ids, line.tobytes()] = (ids[0], street, (start, end), line)
+    for _, street, _, _ in drawn.values():
+        if street.flags & _GUESSED:
+            report.assumed_speed[f"{street.road_class.name}: the graph's own speed_kph"] += 1
     return iter(drawn.values())
 
 
@@ -162,14 +171,45 @@ def _street(data: Mapping[str, Any], report: ReadReport) -> Street | None:
         # A simplified edge over several ways: the share of each is lost, so their mean, as OSMnx has it.
         each = [read_street(tags | {"maxspeed": str(text)}, ReadReport()) for text in speeds]
         speed = float(np.mean([one.forward_kph for one in each if one is not None]))
-    return replace(street, open_forward=True, open_backward=False, forward_kph=speed, backward_kph=math.nan)
+    own = _own_speed_kph(data, report)
+    guessed = _GUESSED if own is not None and math.isnan(speed) else 0
+    return replace(
+        street,
+        open_forward=True,
+        open_backward=False,
+        forward_kph=speed if own is None else own,
+        backward_kph=math.nan,
+        flags=street.flags | guessed,
+    )
+
+
+_GUESSED = int(EdgeFlag.assumed_speed)
+
+
+def _own_speed_kph(data: Mapping[str, Any], report: ReadReport) -> float | None:
+    """The speed the graph's maker gave this edge, OSMnx's or measured; the mean where simplifying made it several."""
+    stated = data.get("speed_kph")
+    if stated is None:
+        if data.get("travel_time") is not None:
+            report.counts["edges with a travel_time and no speed_kph, timed by speed"] += 1
+        return None
+    try:
+        speeds = [plausible_kph(float(each)) for each in (stated if isinstance(stated, list) else [stated])]
+    except (TypeError, ValueError):
+        speeds = [None]
+    read = [speed for speed in speeds if speed is not None]
+    if not read or len(read) < len(speeds):
+        report.unread_values[f"speed_kph={stated}"] += 1
+        return None
+    report.counts["edges at the graph's own speed_kph"] += 1
+    return sum(read) / len(read)
 
 
 def _tags(data: Mapping[str, Any]) -> Tags:
     """Text tags; of several values the first, but speeds together."""
     tags: dict[str, str] = {}
     for key, value in data.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and value:
             tags[key] = ";".join(map(str, value)) if key == "maxspeed" else str(value[0])
         elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
             tags[key] = str(value)
@@ -190,10 +230,10 @@ def _line(graph: nx.MultiDiGraph[Any], start: int, end: int, data: Mapping[str, 
 
 
 def to_graph(source: RoadSource) -> nx.MultiDiGraph[Any]:
-    """The streets as a graph in OSMnx's schema, speeds and travel times imputed by OSMnx.
+    """The streets as a graph in OSMnx's schema, with geomatch's speeds and their travel times.
 
-    An edge per open direction. Nodes have their OSM ids; where a barrier breaks a street, the second and later nodes
-    of that id get negative numbers. A road class without a posted speed takes geomatch's figure, not OSMnx's mean.
+    An edge per open direction, with a maxspeed only where one is posted. Nodes have their OSM ids; where a barrier
+    breaks a street, the second and later nodes of that id get negative numbers.
     """
     import networkx as nx
     import osmnx as ox
@@ -206,20 +246,13 @@ def to_graph(source: RoadSource) -> nx.MultiDiGraph[Any]:
         signal = {"highway": "traffic_signals"} if row in signalled else {}
         lon, lat = float(source.node_lon[row]), float(source.node_lat[row])
         graph.add_node(node, y=lat, x=lon, street_count=int(street_count[row]), **signal)
-    guessed_kph: dict[str, float] = {}
-    posted: set[str] = set()
     crossing_s: dict[tuple[int, int, int], float] = {}
     for row, direction, attributes in _edges(source):
         start, end = node_id[source.segment_from[row]], node_id[source.segment_to[row]]
         start, end = (end, start) if direction else (start, end)
         key = graph.add_edge(start, end, **attributes)
-        if "maxspeed" in attributes:
-            posted.add(attributes["highway"])
-        else:
-            guessed_kph[attributes["highway"]] = float(source.segment_speed_kph[direction, row])
         if source.segment_fixed_s[row] > 0:
             crossing_s[start, end, key] = float(source.segment_fixed_s[row])
-    graph = ox.add_edge_speeds(graph, hwy_speeds={k: kph for k, kph in guessed_kph.items() if k not in posted})
     graph = ox.add_edge_travel_times(graph)
     nx.set_edge_attributes(graph, crossing_s, "travel_time")
     return graph
@@ -234,9 +267,13 @@ def _edges(source: RoadSource) -> Iterator[tuple[int, int, dict[str, Any]]]:
         line = np.column_stack((source.geometry_lon[piece], source.geometry_lat[piece]))
         common = _edge_attributes(source, row)
         for direction in np.flatnonzero(source.segment_open[:, row]).tolist():
-            own = {"reversed": bool(direction), "geometry": LineString(line[::-1] if direction else line)}
+            speed = float(source.segment_speed_kph[direction, row])
+            own = {
+                "reversed": bool(direction), "geometry": LineString(line[::-1] if direction else line),
+                "speed_kph": speed,
+            }  # fmt: skip
             if not source.segment_flags[row] & EdgeFlag.assumed_speed:
-                own["maxspeed"] = repr(float(source.segment_speed_kph[direction, row]))
+                own["maxspeed"] = repr(speed)
             yield row, direction, common | own
 
 

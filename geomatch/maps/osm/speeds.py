@@ -90,7 +90,7 @@ def _one_speed_kph(text: str) -> float | None:
     if text in ("walk", "walking", "walking_pace", "schritt"):
         return WALK_KPH
     if number := _NUMBER.fullmatch(text):
-        return _plausible(float(number[1].replace(",", ".")) * _KPH_OF[number[2] or "km/h"])
+        return plausible_kph(float(number[1].replace(",", ".")) * _KPH_OF[number[2] or "km/h"])
     if code := _ZONE_CODE.fullmatch(text):
         return _zone_kph(code[1], code[2] or "", code[3])
     return None
@@ -105,12 +105,13 @@ _KPH_OF: Mapping[str, float] = MappingProxyType({
 def _zone_kph(country: str, part: str, zone: str) -> float | None:
     if number := _ZONE_NUMBER.fullmatch(zone):
         in_mph = number[2] or country in ("gb", "uk")
-        return _plausible(float(number[1]) * (KPH_OF_MPH if in_mph else 1.0))
+        return plausible_kph(float(number[1]) * (KPH_OF_MPH if in_mph else 1.0))
     if country == "us":
         return None  # each state, often each city, has its own
     rows = _ZONES_KPH.get("gb" if country == "uk" else country, {})
     return rows.get(f"{country}{part}:{zone}", rows.get(zone, _ZONES_KPH[""].get(zone)))
 
 
-def _plausible(speed: float) -> float | None:
+def plausible_kph(speed: float) -> float | None:
+    """The speed where a road can have it, as nan, zero and 500 cannot."""
     return speed if 1.0 <= speed <= 200.0 else None

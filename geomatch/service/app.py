@@ -43,6 +43,7 @@ from geomatch.service.feeds import router as feed_routes
 from geomatch.service.hot import HotRoutes, endpoints
 from geomatch.service.limiting import Limits
 from geomatch.service.local_words import status_of, stop_of
+from geomatch.service.marked_stops import by_marker
 from geomatch.service.metrics import Metrics
 from geomatch.service.metrics import router as metric_routes
 from geomatch.service.openapi import gives, takes
@@ -130,9 +131,9 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Met
     router = APIRouter(tags=["rankings"])
     ranking_answer, explanation_answer = JsonAnswer(Ranking), JsonAnswer(Explanation)
     comparison_answer = JsonAnswer(Comparison)
-    read_ranking = JsonBody(RankingRequest, settings.max_body_bytes)
-    read_explanation = JsonBody(ExplanationRequest, settings.max_body_bytes)
-    read_comparison = JsonBody(ComparisonRequest, settings.max_body_bytes)
+    read_ranking = JsonBody(RankingRequest, settings.max_body_bytes, reword=by_marker(matcher))
+    read_explanation = JsonBody(ExplanationRequest, settings.max_body_bytes, reword=by_marker(matcher))
+    read_comparison = JsonBody(ComparisonRequest, settings.max_body_bytes, reword=by_marker(matcher))
 
     @router.post(
         "/v1/rankings",

@@ -18,6 +18,7 @@ from geomatch.aid.vocabulary import LocalWords
 from geomatch.errors import BadInput
 from geomatch.model import STRICT, Availability, Fix, FixResult, Status, Stop, Unit, UnitState
 from geomatch.quantities import UnixTime, checked_time
+from geomatch.service.marked_stops import OrByMarker
 
 MAX_FIXES = 10_000
 MAX_UNITS = 20_000
@@ -41,7 +42,7 @@ class RankingRequest:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
-    stop: Stop | None = None
+    stop: Annotated[Stop, OrByMarker()] | None = None
     stop_id: Annotated[str, MaxLen(254)] | None = None
     """Of a stop that is open: as it is now."""
     k: Annotated[int, Ge(1), Le(MAX_K)] = 5
@@ -71,7 +72,7 @@ class ExplanationRequest:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
-    stop: Stop
+    stop: Annotated[Stop, OrByMarker()]
     unit: str
     now: UnixTime | None = None
     """As in a ranking."""
@@ -87,7 +88,7 @@ class ComparisonRequest:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
-    stop: Stop
+    stop: Annotated[Stop, OrByMarker()]
     now: UnixTime | None = None
     """As in a ranking."""
 

@@ -13,6 +13,7 @@ from geomatch.backup.assignments import AssignmentState, ChoiceReason, OpenStop
 from geomatch.backup.timers import StatusCheck
 from geomatch.errors import BadInput
 from geomatch.model import STRICT, Need, Phase, Ranking, Stop, Urgency
+from geomatch.service.marked_stops import OrByMarker
 
 Name = Annotated[str, MinLen(1), MaxLen(254)]
 MAX_ON_SCENE = 1_000
@@ -24,7 +25,7 @@ class StopOpening:
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
-    stop: Stop
+    stop: Annotated[Stop, OrByMarker()]
     local: LocalWords | None = None
     """What is said of it in its agency's own words."""
     position: Name | None = None

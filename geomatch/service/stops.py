@@ -15,6 +15,7 @@ from geomatch.model import Phase, Ranking
 from geomatch.quantities import UnixTime
 from geomatch.service import problems
 from geomatch.service.local_words import stop_in_canonical
+from geomatch.service.marked_stops import by_marker
 from geomatch.service.openapi import gives, takes
 from geomatch.service.settings import Settings
 from geomatch.service.stop_bodies import (
@@ -49,7 +50,7 @@ def _stops(
     router: APIRouter, matcher: "Matcher", clock: Clock, settings: Settings, changed: Callable[[], None]
 ) -> None:
     report_answer, list_answer = JsonAnswer(StopReport), JsonAnswer(StopList)
-    read_opening = JsonBody(StopOpening, settings.max_body_bytes)
+    read_opening = JsonBody(StopOpening, settings.max_body_bytes, reword=by_marker(matcher))
     read_change = JsonBody(StopChange, settings.max_body_bytes)
     policy = TimerPolicy()
 

@@ -19,7 +19,7 @@ ASKS_CAPABILITY, ASKS_COVER, ASKS_EXTRA = 1, 2, 4
 
 @kernel
 def judge_units(
-    agency, capability_bits, officers, availability,  # of N units
+    agency, capability_bits, officers, state,  # of N units
     side_of_agency, first, order,  # agency -> its side: OWN, NO_GRANT or a provider; provider -> rows, best first
     kind, row_code,  # of G rows: what a row does, and the first gate that fails for the whole agency (0: none)
     gates, allowed, any_allowed, denied, min_officers,  # of G rows: which gates ask; capability
@@ -68,7 +68,7 @@ def judge_units(
                 if lacks or not has_one:
                     code = capability_denied
             if asks & ASKS_COVER and (code == 0 or code > home_cover):
-                counted = 1 if officers[n] > 0 and (counts_as_cover[row] >> availability[n]) & 1 else 0
+                counted = 1 if officers[n] > 0 and (counts_as_cover[row] >> state[n]) & 1 else 0
                 if (
                     cover_units[row] - counted < min_units[row]
                     or cover_officers[row] - counted * officers[n] < min_home_officers[row]
@@ -91,37 +91,37 @@ def judge_units(
 
 
 @kernel
-def count_cover(agency, officers, availability, count, provider_of_agency, out_units, out_officers):
-    """Add staffed units, so many of each, to (provider, availability) of `out_units`, their officers to the other."""
+def count_cover(agency, officers, state, count, provider_of_agency, out_units, out_officers):
+    """Add staffed units, so many of each, to (provider, state) of `out_units`, their officers to the other."""
     for n in range(agency.shape[0]):
         provider = provider_of_agency[agency[n]]
         if provider >= 0 and officers[n] > 0:
-            out_units[provider, availability[n]] += count[n]
-            out_officers[provider, availability[n]] += count[n] * officers[n]
+            out_units[provider, state[n]] += count[n]
+            out_officers[provider, state[n]] += count[n] * officers[n]
 
 
 @kernel
-def count_kinds(first, availability, out_count):
-    """Add each unit to the stand-in for its kind and availability."""
+def count_kinds(first, state, out_count):
+    """Add each unit to the stand-in for its kind and state."""
     for n in range(first.shape[0]):
-        out_count[first[n] + availability[n]] += 1
+        out_count[first[n] + state[n]] += 1
 
 
 @kernel
 def cover_of_rows(provider_of, counts_as_cover, units, officers, out_units, out_officers):
     """Sum what each row's provider has at home over the availabilities that the row counts."""
     for row in range(provider_of.shape[0]):
-        for availability in range(units.shape[1]):
-            if (counts_as_cover[row] >> availability) & 1:
-                out_units[row] += units[provider_of[row], availability]
-                out_officers[row] += officers[provider_of[row], availability]
+        for state in range(units.shape[1]):
+            if (counts_as_cover[row] >> state) & 1:
+                out_units[row] += units[provider_of[row], state]
+                out_officers[row] += officers[provider_of[row], state]
 
 
 @kernel
-def spread(first, availability, code, row, wait_ms, out_code, out_row, out_wait_ms):
-    """Give each unit what was judged of the stand-in for its kind and availability."""
+def spread(first, state, code, row, wait_ms, out_code, out_row, out_wait_ms):
+    """Give each unit what was judged of the stand-in for its kind and state."""
     for n in range(first.shape[0]):
-        stand_in = first[n] + availability[n]
+        stand_in = first[n] + state[n]
         out_code[n] = code[stand_in]
         out_row[n] = row[stand_in]
         out_wait_ms[n] = wait_ms[stand_in]

@@ -7,26 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geomatch.aid.home_cover import Units
-from geomatch.model import Availability
+from geomatch.aid.home_cover import STATES, Units
 from geomatch.quantities import Bytes, Ints
 
 WORTH_UNITS = 2
 """Below so many units for each judgement saved, one pass over all units is as quick."""
 _KEPT = 8
-_STATES = len(Availability)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Kinds:
-    """R kinds of units in each availability: 3 R stand-ins, those of one kind side by side."""
+    """R kinds of units in each state (see `home_cover.states`): 4 R stand-ins, those of one kind side by side."""
 
     first: Ints
-    """(N,) unit -> the first stand-in of its kind; its availability has to be added."""
+    """(N,) unit -> the first stand-in of its kind; its state has to be added."""
     agency: Ints
     capability_bits: npt.NDArray[np.uint64]
     officers: npt.NDArray[np.int16]
-    availability: Bytes
+    state: Bytes
 
     @classmethod
     def of(cls, units: Units) -> Kinds | None:
@@ -36,13 +34,13 @@ class Kinds:
             values, place = np.unique(column, return_inverse=True)
             kind = np.unique(kind * len(values) + place, return_inverse=True)[1]
         _, example = np.unique(kind, return_index=True)
-        if len(example) * _STATES * WORTH_UNITS > len(kind):
+        if len(example) * STATES * WORTH_UNITS > len(kind):
             return None
-        example = np.repeat(example, _STATES)
+        example = np.repeat(example, STATES)
         return cls(
-            first=(kind * _STATES).astype(np.int32), agency=units.agency[example],
+            first=(kind * STATES).astype(np.int32), agency=units.agency[example],
             capability_bits=units.capability_bits[example], officers=units.officers[example],
-            availability=np.tile(np.arange(_STATES, dtype=np.uint8), len(example) // _STATES),
+            state=np.tile(np.arange(STATES, dtype=np.uint8), len(example) // STATES),
         )  # fmt: skip
 
     @property

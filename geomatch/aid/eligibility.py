@@ -22,7 +22,7 @@ from geomatch.aid.alike import Kinds, KindsOf
 from geomatch.aid.approval import Asked, standing
 from geomatch.aid.clauses import Mode
 from geomatch.aid.grants import RANK, Grants, Words, capability_words, grants_to
-from geomatch.aid.home_cover import Cover, Units, breached
+from geomatch.aid.home_cover import Cover, Units, breached, states
 from geomatch.aid.places import Places
 from geomatch.aid.quotas import QuotaView, places_left
 from geomatch.aid.verdicts import Verdicts
@@ -163,9 +163,8 @@ def _decided(
     quotas: QuotaView,
     kinds: Kinds | None,
 ) -> Verdicts:
-    cover = (
-        Cover.of(len(grants.providers), bound.side, units, quotas, kinds) if grants.shared or grants.covered else None
-    )
+    state = states(units, quotas)
+    cover = Cover.of(len(grants.providers), bound.side, units, state, kinds) if grants.shared or grants.covered else None
     ruling = _ruling(request, grants, _full(request, grants, quotas, cover))
     lifting = grants.lifts if request.urgency == Urgency.officer_emergency else bound.none
     extra_of, extra = bound.none_extra
@@ -174,10 +173,10 @@ def _decided(
     cover_units, cover_officers = bound.no_cover if cover is None else cover.of_rows(grants)
     gates = grants.gates if lifting is bound.none else grants.gates & ~(lifting * np.uint8(ASKS_COVER))
     kinds = None if len(extra) else kinds  # gates of a unit's own tell units of one kind apart
-    judged = units if kinds is None else kinds
+    judged, of_judged = (units, state) if kinds is None else (kinds, kinds.state)
     out_code, out_row, out_wait_ms = _unfilled(len(judged.agency))
     _kernels.judge_units(
-        judged.agency, judged.capability_bits, judged.officers, judged.availability,
+        judged.agency, judged.capability_bits, judged.officers, of_judged,
         bound.side, grants.first, ruling.order, ruling.kind, ruling.codes,
         gates, bound.allowed, bound.any_allowed, bound.denied, grants.min_officers,
         grants.counts_as_cover, cover_units, grants.min_units, cover_officers, grants.min_home_officers,
@@ -188,7 +187,7 @@ def _decided(
     if kinds is not None:
         of_kind = out_code, out_row, out_wait_ms
         out_code, out_row, out_wait_ms = _unfilled(len(units.agency))
-        _kernels.spread(kinds.first, units.availability, *of_kind, out_code, out_row, out_wait_ms)
+        _kernels.spread(kinds.first, state, *of_kind, out_code, out_row, out_wait_ms)
     return Verdicts(
         codes=out_code,
         row=out_row,
@@ -345,7 +344,7 @@ def _own_gates(
         extra_of[row] = place
         one = grants.rows[row]
         mine = np.flatnonzero(bound.side[units.agency] == grants.provider_of[row]).astype(np.int32)
-        if not lifting[row]:
+        if not lifting[row] and not grants.prohibits[row]:
             extra[place, mine[breached(one, units, mine, quotas)]] = Reason.home_cover.code
         if one.geography.provider_unit_in:
             extra[place, mine[~_units_inside(one, places, units, mine, request.now)]] = Reason.outside_geography.code

@@ -49,36 +49,45 @@ class Units(Protocol):
     def y(self) -> Floats: ...
 
 
+LENT = len(Availability)
+"""Where a unit's availability stands while it is lent: whatever its status says yet, it is not at home."""
+STATES = LENT + 1
+
+
+def states(units: Units, quotas: QuotaView) -> Bytes:
+    """(N,) availability, or LENT."""
+    if not quotas.lent:
+        return units.availability
+    out = units.availability.copy()
+    out[[units.slots[unit] for unit, _ in quotas.lent if unit in units.slots]] = LENT
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class Cover:
-    """Staffed units and officers at home of each provider, by availability; and how many units it has lent."""
+    """Staffed units of each provider and the officers in them, by state: three availabilities, and lent."""
 
     units: Ints
-    """(P, 3)"""
+    """(P, STATES)"""
     officers: Ints
-    lent: Ints
 
     @classmethod
-    def of(cls, providers: int, side: Ints, units: Units, quotas: QuotaView, kinds: Kinds | None = None) -> Cover:
-        """`side`: agency -> provider. A lent unit is not at home, whatever its status says yet. O(units), and three
-        times as quick by their kinds."""
-        home, officers = (np.zeros((providers, len(Availability)), np.int32) for _ in range(2))
-        lent = np.zeros(providers, np.int32)
+    def of(cls, providers: int, side: Ints, units: Units, state: Bytes, kinds: Kinds | None = None) -> Cover:
+        """`side`: agency -> provider; `state`: see `states`. O(units), and three times as quick by their kinds."""
+        count, officers = (np.zeros((providers, STATES), np.int32) for _ in range(2))
         if kinds is None:
             one_each = np.ones(len(units.agency), np.int32)
-            _kernels.count_cover(units.agency, units.officers, units.availability, one_each, side, home, officers)
+            _kernels.count_cover(units.agency, units.officers, state, one_each, side, count, officers)
         else:
-            count = np.zeros(kinds.count, np.int32)
-            _kernels.count_kinds(kinds.first, units.availability, count)
-            _kernels.count_cover(kinds.agency, kinds.officers, kinds.availability, count, side, home, officers)
-        for unit in {unit for unit, _ in quotas.lent}:
-            slot = units.slots.get(unit)
-            if slot is None or (provider := side[units.agency[slot]]) < 0 or units.officers[slot] == 0:
-                continue
-            lent[provider] += 1
-            home[provider, units.availability[slot]] -= 1
-            officers[provider, units.availability[slot]] -= units.officers[slot]
-        return cls(home, officers, lent)
+            alike = np.zeros(kinds.count, np.int32)
+            _kernels.count_kinds(kinds.first, state, alike)
+            _kernels.count_cover(kinds.agency, kinds.officers, kinds.state, alike, side, count, officers)
+        return cls(count, officers)
+
+    @property
+    def lent(self) -> Ints:
+        """(P,)"""
+        return self.units[:, LENT]
 
     def of_rows(self, grants: Grants) -> tuple[Ints, Ints]:
         """(G,) units and officers that count as cover under each row."""
@@ -106,10 +115,8 @@ def breached(one: Agreement, units: Units, mine: Ints, quotas: QuotaView) -> Boo
 
 
 def counts_as_cover(one: Agreement, units: Units, mine: Ints, quotas: QuotaView) -> Bools:
-    lent = {unit for unit, _ in quotas.lent}
     statuses = [place for place, status in enumerate(Availability) if status in one.home_cover.count_statuses]
-    home = np.array([units.units[slot].id not in lent for slot in mine.tolist()], bool)
-    return home & (units.officers[mine] > 0) & np.isin(units.availability[mine], statuses)
+    return (units.officers[mine] > 0) & np.isin(states(units, quotas)[mine], statuses)
 
 
 def _short(members: Bools, least: int) -> Bools:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from geomatch.aid.agreements import Agreement, Agreements
-from geomatch.aid.home_cover import Cover
+from geomatch.aid.home_cover import Cover, states
 from geomatch.aid.quotas import Lent, Quotas
 from geomatch.aid.simulation import Simulated, simulate
 from geomatch.backup import ranking
@@ -142,6 +142,6 @@ def _take(quotas: Quotas, paper: Agreement, one: Candidate, moment: Moment) -> N
     side = np.array([0 if agency == paper.provider_agency else -1 for agency in view.agencies], np.int32)
     quotas.take(
         paper, unit=one.unit, incident=moment.stop.id, at=moment.now, officers=one.officers,
-        on_duty=Cover.of(1, side, view, quotas.view()).on_duty(0),
+        on_duty=Cover.of(1, side, view, states(view, quotas.view())).on_duty(0),
         emergency=moment.stop.urgency is Urgency.officer_emergency, lifted=one.verdict.lifted,
     )  # fmt: skip

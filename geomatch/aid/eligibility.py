@@ -164,7 +164,9 @@ def _decided(
     kinds: Kinds | None,
 ) -> Verdicts:
     state = states(units, quotas)
-    cover = Cover.of(len(grants.providers), bound.side, units, state, kinds) if grants.shared or grants.covered else None
+    cover = None
+    if grants.shared or grants.covered:
+        cover = Cover.of(len(grants.providers), bound.side, units, state, kinds)
     ruling = _ruling(request, grants, _full(request, grants, quotas, cover))
     lifting = grants.lifts if request.urgency == Urgency.officer_emergency else bound.none
     extra_of, extra = bound.none_extra

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +69,9 @@ def build(
     markers: Annotated[
         Path | None, typer.Option("--markers", help="Mile markers, a DistanceMarkerPoint layer: .gpkg, .geojson, .shp.")
     ] = None,
+    marker_mapping: Annotated[
+        Path | None, typer.Option("--marker-mapping", help="Where the markers' field names differ, .toml.")
+    ] = None,
     vocabulary: Annotated[
         list[Path] | None, typer.Option("--vocabulary", help="What the agencies' own words mean, .toml; repeatable.")
     ] = None,
@@ -104,6 +108,7 @@ def build(
             at=time.time(),  # roads not yet in effect, or expired, are left out
             overrides=overrides,
             markers=markers,
+            marker_mapping=marker_mapping,
             vocabulary=vocabulary or (),
             agency_keys=agency_keys,
             progress=progress,
@@ -116,24 +121,66 @@ def build(
     print_build(region, out)
 
 
+class Schema(StrEnum):
+    roads = "roads"
+    nena = "nena"
+
+
 def export(
     region: RegionFolder,
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="F.gpkg", help="The GeoPackage to write.")],
+    out: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The GeoPackage to write; nena: or .geojson .fgb .shp."),
+    ],
+    *,
+    schema: Annotated[
+        Schema, typer.Option("--schema", help="roads: edges and turns with their times. nena: a RoadCenterLine layer.")
+    ] = Schema.roads,
+    agency: Annotated[
+        str | None, typer.Option("--agency", help="nena: the domain name of whose data it is, as gis.county.us.")
+    ] = None,
+    country: Annotated[str | None, typer.Option("--country", help="nena: of all its roads, as US.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="nena: state or province, as MN.")] = None,
+    speed_unit: Annotated[SpeedUnit | None, typer.Option("--speed-unit", help="nena: of SpeedLimit; else kph.")] = None,
 ) -> None:
-    """Write a region's roads and turns as a GeoPackage.
+    """Write a region's roads for other programs.
 
     It opens in QGIS, and anyone can verify a ranking with it: layer `edges` has a row per directed edge with its
-    travel times, layer `turns` every allowed turn with its cost.
+    travel times, layer `turns` every allowed turn with its cost. With --schema nena it is a RoadCenterLine layer of
+    NENA-STA-006.3 instead, and what that has no field for is counted.
 
     \b
       geomatch export hudson.region -o hudson.gpkg
+      geomatch export hudson.region -o lines.gpkg --schema nena --agency gis.county.us --country US --state NJ
     """
     from geomatch.maps.export import export as export_region
     from geomatch.region import Region
 
+    said = {"--agency": agency, "--country": country, "--state": state}
+    _check_said(schema, said | {"--speed-unit": speed_unit}, needed=said)
     opened = Region.open(region)
-    export_region(opened.network, out, attribution=opened.attribution)
-    sys.stderr.write(f"geomatch: wrote {out} ({opened.network.edges:,} edges). {opened.attribution}\n")
+    if schema is Schema.roads:
+        export_region(opened.network, out, attribution=opened.attribution)
+        sys.stderr.write(f"geomatch: wrote {out} ({opened.network.edges:,} edges). {opened.attribution}\n")
+        return
+    from geomatch.maps.centrelines.export import export_centrelines
+
+    told = export_centrelines(
+        opened.network, out, agency=agency or "", country=country or "", state=state or "", updated=time.time(),
+        attribution=opened.attribution, speed_unit=speed_unit.value if speed_unit else "kph",
+    )  # fmt: skip
+    for what, times in sorted(told.items()):
+        sys.stderr.write(f"geomatch: {what}: {times:,}\n")
+    sys.stderr.write(f"geomatch: wrote {out} (RoadCenterLine). {opened.attribution}\n")
+
+
+def _check_said(schema: Schema, said: Mapping[str, str | None], *, needed: Collection[str]) -> None:
+    """What the one schema needs, the other has no use for."""
+    for option, value in said.items():
+        if schema is Schema.nena and value is None and option in needed:
+            raise typer.BadParameter("a RoadCenterLine layer says whose it is, and where: name it", param_hint=option)
+        if schema is Schema.roads and value is not None:
+            raise typer.BadParameter("goes with --schema nena alone", param_hint=option)
 
 
 def _print_json(value: object) -> None:

@@ -46,6 +46,7 @@ def build(
     at: UnixTime | None = None,
     overrides: str | Path | None = None,
     markers: str | Path | None = None,
+    marker_mapping: str | Path | None = None,
     vocabulary: str | Path | Sequence[str | Path] = (),
     agency_keys: str | Path | None = None,
     name: str | None = None,
@@ -58,7 +59,8 @@ def build(
     source: .osm.pbf, .osm, .osm.bz2, OSMnx .graphml, an OSMnx MultiDiGraph, the name of a place, or a file with a
     RoadCenterLine layer. For those: layer; speed_unit, "mph" or "kph"; road_mapping, where its field names differ; at,
     the time its Effective and Expire are held against. overrides: a layer of corrections, as `overrides.read` has it.
-    markers: a DistanceMarkerPoint layer. vocabulary: what the agencies' own words mean, TOML.
+    markers: a DistanceMarkerPoint layer; marker_mapping: where its field names differ. vocabulary: what the agencies'
+    own words mean, TOML.
     agency_keys: public keys, TOML; with them every active agreement must be signed by both its agencies.
     jurisdictions: GIS layers; mapping: where their field names differ, and authority rules; crs: where one does not
     say its own.
@@ -80,7 +82,7 @@ def build(
     areas, layer_report = _layers(jurisdictions, network, mapping, crs)
     papers = _papers(agreements, areas, network, agency_keys)
     words = _words(vocabulary)
-    marks, marker_report = _markers(markers, network)
+    marks, marker_report = _markers(markers, network, marker_mapping)
     said("writing", 0.0)
     write_region(
         out,
@@ -107,12 +109,14 @@ def _overridden(roads: RoadSource, overrides: str | Path | None) -> tuple[RoadSo
     return edited, {"overrides": [asdict(result) for result in results]}
 
 
-def _markers(markers: str | Path | None, network: RoadNetwork) -> tuple[Markers | None, dict[str, Any]]:
+def _markers(
+    markers: str | Path | None, network: RoadNetwork, mapping: str | Path | None
+) -> tuple[Markers | None, dict[str, Any]]:
     if markers is None:
         return None, {}
     from geomatch.maps.centrelines.markers import read_markers
 
-    marks, report = read_markers(markers, network)
+    marks, report = read_markers(markers, network, mapping=None if mapping is None else Path(mapping))
     # Not asdict: it turns a Counter into a count of its items.
     return marks, {"markers": {"file": report.file, "counts": dict(report.counts), "warnings": report.warnings}}
 

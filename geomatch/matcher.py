@@ -14,6 +14,7 @@ from geomatch.aid.quotas import Quotas
 from geomatch.backup import assigning, compare, explain, matrix, ranking, routes
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.closed_roads import ClosedRoads
+from geomatch.backup.emergencies import Emergencies
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.resolve import resolve
 from geomatch.backup.snapshot import Memory, Snapshot
@@ -74,6 +75,7 @@ class Matcher:
         self.approvals = Approvals(memory.asked)
         self.stops = OpenStops(self.quotas, memory.stops, version=memory.stops_version)
         """Whoever they have is no candidate elsewhere. They are opened and assigned to through the matcher."""
+        self.emergencies = Emergencies(self.stops, self.snapshot, self.priors, memory.emergencies)
         self._held = _Held(
             region, Fleet.remembering(region.snapper, memory.fleet, self.limits),
             ClosedRoads(region, memory.closures, first_epoch=memory.closures_epoch),
@@ -106,7 +108,7 @@ class Matcher:
                 fleet=self.fleet.memory(), lent=tuple(lent[key] for key in sorted(lent)),
                 stops=tuple(stops.stops.values()), stops_version=stops.version,
                 closures=tuple(one.closure for one in closed.held()), closures_epoch=closed.moment.first_epoch,
-                asked=self.approvals.view(),
+                asked=self.approvals.view(), emergencies=self.emergencies.memory(),
             )  # fmt: skip
 
     def activate(self, region: Region) -> list[ClosureResult]:

@@ -22,6 +22,8 @@ from postgres_server import postgres  # noqa: F401 - a fixture
 from towns import NOW, at, fix, main_street, unit
 
 from geomatch import Matcher, Region, Status, Stop, UnitState, build
+from geomatch.backup.calls_for_help import Alarm
+from geomatch.backup.emergencies import Emergencies
 from geomatch.backup.stops import OpenStops
 from geomatch.cli import main
 from geomatch.errors import BadInput, GeomatchError, UnknownUnit
@@ -29,6 +31,7 @@ from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.limits import FleetLimits
 from geomatch.journal.faults import BadJournal, JournalDown
 from geomatch.journal.log import Journal
+from geomatch.journal.recorded_emergencies import RecordedEmergencies
 from geomatch.journal.recorded_stops import RecordedStops
 from geomatch.journal.recorder import Recorder
 from geomatch.journal.records import Draft
@@ -170,10 +173,18 @@ steps = st.one_of(
     st.tuples(st.just("assign"), st.sampled_from(["s1", "s2"]), names),
     st.tuples(st.just("phase"), st.sampled_from(["s1", "s2"]), st.sampled_from(["contact", "cleared", "initiated"])),
     st.tuples(st.just("code_4"), st.sampled_from(["s1", "s2"])),
+    st.tuples(st.just("alarm"), names, st.integers(0, 2), st.booleans(), st.one_of(st.none(), metres)),
+    st.tuples(st.just("locate"), st.integers(0, 2), st.one_of(st.none(), metres)),
+    st.tuples(st.just("decide"), st.integers(0, 2), st.booleans()),
     st.tuples(st.just("on_scene"), st.sampled_from(["s1", "s2"]), names),
     st.tuples(st.just("close"), st.sampled_from(["c1", "c2"]), metres),
     st.tuples(st.just("reopen"), st.sampled_from(["c1", "c2"])),
 )
+
+
+def emergency(matcher: Matcher, number: int) -> str:
+    """The id of one that is open, or of none."""
+    return dict(enumerate(matcher.emergencies.view())).get(number, "none")
 
 
 def take(step: tuple, both: Clumsy, matcher: Matcher) -> None:
@@ -201,6 +212,13 @@ def take(step: tuple, both: Clumsy, matcher: Matcher) -> None:
             both.tell("stops.set_phase", name, Phase(phase), at=NOW + 1)
         case "code_4", name:
             both.tell("stops.code_4", name, at=NOW + 2)
+        case "alarm", name, pressed, over, x:
+            alarm = Alarm(unit=name, at=NOW + pressed, stopped_at=NOW + 3 if over else None, place=x and at(x))
+            both.tell("emergencies.hear", alarm, now=NOW + 3)
+        case "locate", number, x:
+            both.tell("emergencies.locate", emergency(matcher, number), now=NOW + 4, at=None if x is None else at(x))
+        case "decide", number, stands:
+            both.tell("emergencies.decide", emergency(matcher, number), stands=stands, at=NOW + 5, by="desk 1")
         case "on_scene", name, unit_id:
             both.tell("stops.change", name, at=NOW, units_on_scene=(unit_id,))
         case "close", name, x:
@@ -225,6 +243,7 @@ def test_whatever_is_told_a_start_knows_what_a_plain_matcher_does(street, tmp_pa
     assert memory.fleet == plain.memory().fleet
     assert memory.stops == plain.memory().stops
     assert memory.closures == plain.memory().closures
+    assert memory.emergencies == plain.memory().emergencies
     recorder.close()
     assert restored(store, street).again == 0, "a state was noted at the end"
     found = replay(store, known_regions(street))
@@ -582,7 +601,11 @@ def test_after_the_end_nothing_is_told(store, street):
 
 @pytest.mark.parametrize(
     ("own", "double", "through_the_recorder"),
-    [(Matcher, Recorder, set()), (OpenStops, RecordedStops, {"open", "assign", "check"})],
+    [
+        (Matcher, Recorder, set()),
+        (OpenStops, RecordedStops, {"open", "assign", "check", "move", "note_emergency"}),
+        (Emergencies, RecordedEmergencies, {"memory"}),
+    ],
 )
 def test_whatever_a_matcher_can_do_a_recorder_can_and_takes_the_same(own, double, through_the_recorder):
     """Who gives a matcher a new method has to say whether it tells something: then it needs a kind of line."""

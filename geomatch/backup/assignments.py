@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from geomatch.backup.calls_for_help import OpenEmergency
 from geomatch.model import STRICT, Availability, Phase, Stop, Urgency
 from geomatch.quantities import Seconds, UnixTime
 
@@ -152,6 +153,8 @@ class OpenStop:
     code_4_at: UnixTime | None = None
     """No further help is needed, since then."""
     cleared_at: UnixTime | None = None
+    emergency: OpenEmergency | None = None
+    """An officer here called for help. None: nobody did, whatever the urgency."""
 
     @property
     def coming(self) -> tuple[Assignment, ...]:

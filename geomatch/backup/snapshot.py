@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from geomatch.aid.approvals import AskedView
 from geomatch.aid.quotas import Lent, QuotaView
 from geomatch.backup.assignments import OpenStop, StopsView
+from geomatch.backup.calls_for_help import EmergencyMemory
 from geomatch.fleet.memory import FleetMemory
 from geomatch.fleet.view import FleetView
 from geomatch.model.closures import Closure
@@ -54,3 +55,5 @@ class Memory:
     closures_epoch: int = 0
     asked: AskedView = field(default_factory=dict)
     """Leave asked for, and the answers, by stop."""
+    emergencies: EmergencyMemory = field(default_factory=EmergencyMemory)
+    """Calls for help, but for those that an open stop has."""

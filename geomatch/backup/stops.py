@@ -25,9 +25,10 @@ from geomatch.backup.assignments import (
     may_become,
     may_divert,
 )
+from geomatch.backup.calls_for_help import OpenEmergency
 from geomatch.errors import IllegalStep, LostRace, UnknownAssignment, UnknownStop, UnknownUnit
 from geomatch.model import Availability, Eta, Need, Phase, Stop, Urgency
-from geomatch.quantities import UnixTime, checked_time
+from geomatch.quantities import Degrees, LonLat, UnixTime, checked_time
 
 DECISIONS_KEPT = 10_000
 """For the override report of a running service; the journal has all."""
@@ -84,7 +85,9 @@ class OpenStops:
         with self.deciding:
             return tuple(self._decisions)
 
-    def open(self, stop: Stop, *, at: UnixTime, position: str | None = None) -> OpenStop:
+    def open(
+        self, stop: Stop, *, at: UnixTime, position: str | None = None, emergency: OpenEmergency | None = None
+    ) -> OpenStop:
         """Opens a stop. The same again changes nothing; raises IllegalStep when another of this id is open."""
         checked_time(at, "at")
         with self.deciding:
@@ -95,7 +98,10 @@ class OpenStops:
                 raise IllegalStep(f"stop {stop.id!r} is open already: change it, or give the new one another id")
             if stop.phase is Phase.cleared:
                 raise IllegalStep(f"stop {stop.id!r} cannot be opened cleared: open it in the phase it is in")
-            return self._keep(OpenStop(stop=stop, version=0, opened_at=at, phase_at=at, heard_at=at, position=position))
+            held = OpenStop(
+                stop=stop, version=0, opened_at=at, phase_at=at, heard_at=at, position=position, emergency=emergency
+            )
+            return self._keep(held)
 
     def set_phase(self, stop_id: str, phase: Phase, *, at: UnixTime) -> OpenStop:
         """The officer is heard of, too. `cleared` ends the stop. Raises UnknownStop, IllegalStep."""
@@ -136,6 +142,17 @@ class OpenStops:
                 else one for one in held.assignments
             )  # fmt: skip
             return self._keep(replace(held, stop=stop, assignments=arrived))
+
+    def move(self, stop_id: str, *, at: LonLat, course_deg: Degrees | None) -> OpenStop:
+        """It is elsewhere than was known. Raises UnknownStop."""
+        with self.deciding:
+            held = self.get(stop_id)
+            return self._keep(replace(held, stop=replace(held.stop, at=at, course_deg=course_deg)))
+
+    def note_emergency(self, stop_id: str, emergency: OpenEmergency | None) -> OpenStop:
+        """What has become of the call for help that it is open for. Raises UnknownStop."""
+        with self.deciding:
+            return self._keep(replace(self.get(stop_id), emergency=emergency), same_answer=True)
 
     def code_4(self, stop_id: str, *, at: UnixTime) -> OpenStop:
         """No further help is needed: whoever is still on the way turns back, and is free. Raises UnknownStop."""

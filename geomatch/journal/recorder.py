@@ -12,6 +12,8 @@ from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import Answer, Approvals
 from geomatch.aid.quotas import Quotas
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
+from geomatch.backup.calls_for_help import OpenEmergency
+from geomatch.backup.emergencies import AtOnce
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.snapshot import Memory, Snapshot
 from geomatch.errors import BadInput
@@ -21,6 +23,7 @@ from geomatch.fleet.limits import FleetLimits
 from geomatch.journal import rankings, state
 from geomatch.journal.log import Journal
 from geomatch.journal.rankings import Noted, Question
+from geomatch.journal.recorded_emergencies import RecordedEmergencies
 from geomatch.journal.recorded_stops import RecordedStops
 from geomatch.journal.records import day_of, encoded
 from geomatch.journal.restore import Restored, restored
@@ -120,6 +123,7 @@ class Recorder:
         self._order = RLock()
         """Held by whoever tells, from before the matcher knows until the line is handed in: both go in one order."""
         self.stops = RecordedStops(self.matcher, self._tell, self._order)
+        self.emergencies = RecordedEmergencies(self.matcher, self._tell)
         self._brief = Lock()
         """Held by whoever looks for a moment, and by whoever tells of what is not seen all at once: quickly done."""
         self._mark = _Mark.of(self.restored.event, self.matcher.snapshot())
@@ -328,8 +332,15 @@ class Recorder:
                 self._note_state(self.matcher.memory())
             self.journal.close()
 
-    def _tell(self, told: Told, *, outcome: type[Any] | None = None, regions: Regions = _NO_REGIONS) -> object:
-        """Tells the matcher, hands the line in, and waits until it is in the store.
+    def _tell(
+        self,
+        told: Told,
+        *,
+        outcome: type[Any] | None = None,
+        regions: Regions = _NO_REGIONS,
+        at_once: AtOnce | None = None,
+    ) -> object:
+        """Tells the matcher, hands the line in, and waits until it is in the store; `at_once` is done before the wait.
 
         What the matcher does not take leaves no line. Raises JournalDown.
         """
@@ -352,6 +363,8 @@ class Recorder:
             self._told_bytes += len(payload)
             if self._told_bytes >= self._state_after_bytes or day_of(line.at) > self._state_day:
                 self._note_state(self.matcher.memory())
+        if at_once is not None and said is not None:
+            at_once(cast(OpenEmergency, said))
         self.journal.wait(line)
         return said
 

@@ -17,9 +17,12 @@ from geomatch.journal.faults import BadJournal
 from geomatch.journal.records import decoded
 from geomatch.journal.telling import Regions, Told
 from geomatch.journal.told_of_stops import (
+    AlarmHeard,
     Assigned,
     AssignmentStepped,
     Code4Told,
+    EmergencyDecided,
+    EmergencyLocated,
     LeaveAnswered,
     LeaveAsked,
     OfficerHeard,
@@ -162,7 +165,7 @@ KINDS: Mapping[str, type[Told]] = MappingProxyType({
     for kind in (
         Registered, Removed, Fixes, StatusSaid, FleetReplaced, FleetChanged, Activated, Began, StopOpened, PhaseTold,
         OfficerHeard, StopChanged, Code4Told, StopCleared, Assigned, AssignmentStepped, LeaveAsked, LeaveAnswered,
-        RoadsClosed, RoadsReopened,
+        RoadsClosed, RoadsReopened, AlarmHeard, EmergencyLocated, EmergencyDecided,
     )
 })  # fmt: skip
 

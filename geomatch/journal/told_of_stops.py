@@ -8,10 +8,11 @@ from typing import ClassVar
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import Answer
 from geomatch.backup.assignments import Assignment, AssignmentState, ChoiceReason, OpenStop
+from geomatch.backup.calls_for_help import Alarm, OpenEmergency
 from geomatch.journal.telling import Regions
 from geomatch.matcher import Matcher
 from geomatch.model import Need, Phase, Stop, Urgency
-from geomatch.quantities import UnixTime
+from geomatch.quantities import LonLat, UnixTime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,3 +143,43 @@ class LeaveAnswered:
 
     def again(self, matcher: Matcher, _regions: Regions) -> Asked:
         return matcher.answer_approval(self.stop_id, self.agreement, agency=self.agency, answer=self.answer, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmHeard:
+    """What became of it is noted beside it."""
+
+    kind: ClassVar[str] = "alarm"
+    seen_at_once: ClassVar[bool] = False
+    alarm: Alarm
+    now: UnixTime
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenEmergency | None:
+        return matcher.emergencies.hear(self.alarm, now=self.now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyLocated:
+    kind: ClassVar[str] = "emergency_located"
+    seen_at_once: ClassVar[bool] = False
+    emergency_id: str
+    now: UnixTime
+    at: LonLat | None
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenEmergency:
+        return matcher.emergencies.locate(self.emergency_id, now=self.now, at=self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyDecided:
+    """A person's word, and whose console it came from."""
+
+    kind: ClassVar[str] = "emergency_decided"
+    seen_at_once: ClassVar[bool] = False
+    emergency_id: str
+    stands: bool
+    at: UnixTime
+    by: str | None
+
+    def again(self, matcher: Matcher, _regions: Regions) -> OpenEmergency:
+        return matcher.emergencies.decide(self.emergency_id, stands=self.stands, at=self.at, by=self.by)

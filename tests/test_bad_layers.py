@@ -86,7 +86,7 @@ def nonsense(folder: Path) -> Path:
 LAYERS: dict[str, tuple[Make, str]] = {
     "no coordinate system": (no_crs, "crs"),
     "latitude first": (latitude_first, "latitude before longitude"),
-    "a curve": (curved, "curved outline"),
+    "a curve": (curved, "curved geometry"),
     "no geometry": (lambda folder: reshaped(folder, lambda _: None), "no geometry"),
     "an empty geometry": (lambda folder: reshaped(folder, lambda _: shapely.Polygon()), "no geometry"),
     "a truncated Shapefile": (truncated, "cut short"),

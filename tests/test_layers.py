@@ -190,7 +190,7 @@ def test_metres_called_degrees_and_a_layer_of_elsewhere_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "pattern"),
     [
-        (None, "1 of 3 features have no geometry, the first is urn:emergency:uid:gis:Pol:1:county.us"),
+        (None, "1 of 3 features have no geometry; the first is urn:emergency:uid:gis:Pol:1:county.us"),
         (shapely.Polygon(), "no geometry"),
         (shapely.Polygon([(-93, 45), (-92.99, 45.01), (-92.99, 45), (-93, 45.01)]), "a broken outline"),
         (shapely.Point(-93, 45), "no plain polygon"),
@@ -215,7 +215,7 @@ def test_a_curve_is_named_and_not_straightened_in_silence(tmp_path):
             db.execute(f'DROP TRIGGER "{trigger[0]}"')
         db.execute("UPDATE PolicePolygon SET geom = ? WHERE fid = 2", (b"GP\0\x01" + struct.pack("<i", 4326) + curve,))
     db.close()
-    refused(path, "1 of 3 features have a curved outline")
+    refused(path, "1 of 3 features have a curved geometry")
 
 
 @pytest.mark.parametrize("part", ["shp", "dbf", "shx"])

@@ -11,29 +11,17 @@ from typing import Any
 
 from geomatch.errors import BadInput
 from geomatch.feeds import values
-from geomatch.feeds.parsed import Context, Heard, Parsed, Report, collect, lines_of, malformed, refused
+from geomatch.feeds.parsed import Context, Heard, Parsed, Report, collect, malformed
 from geomatch.fleet.files import FIX, property_value
 from geomatch.model import Fix
 from geomatch.quantities import LonLat
 
 
 def parse(raw: bytes, context: Context) -> Parsed:
-    return collect(context, _reports(raw, context))
+    return collect(context, values.by_document(raw, partial(_fixes, context)))
 
 
-def _reports(raw: bytes, context: Context) -> Iterator[Report]:
-    lines = list(lines_of(raw))
-    if len(lines) < 2 or not values.is_document(lines[0][1]):
-        yield from _fixes(values.document(raw), "", context)
-        return
-    for where, line in lines:
-        try:
-            yield from _fixes(values.document(line), f"{where} ", context)
-        except BadInput as fault:
-            yield where, refused(fault)
-
-
-def _fixes(told: Any, prefix: str, context: Context) -> Iterator[Report]:
+def _fixes(context: Context, told: Any, prefix: str) -> Iterator[Report]:
     if not isinstance(told, dict) or "fixes" not in told:
         yield f"{prefix}fix", partial(_fix, told, context)
         return

@@ -12,7 +12,7 @@ from typing import Any
 
 from geomatch.errors import BadInput
 from geomatch.feeds import values
-from geomatch.feeds.parsed import Context, Heard, Parsed, Report, UnitStatus, collect, lines_of, malformed, refused
+from geomatch.feeds.parsed import Context, Heard, Parsed, Report, UnitStatus, collect, malformed
 from geomatch.fleet.files import FIX, STATUS, TOLERATED, lonlat, property_value
 from geomatch.model import Fix, Status
 
@@ -21,22 +21,10 @@ _RECORD_SEPARATOR = b"\x1e"
 
 
 def parse(raw: bytes, context: Context) -> Parsed:
-    return collect(context, _reports(raw, context))
+    return collect(context, values.by_document(raw.replace(_RECORD_SEPARATOR, b""), partial(_features, context)))
 
 
-def _reports(raw: bytes, context: Context) -> Iterator[Report]:
-    lines = list(lines_of(raw.replace(_RECORD_SEPARATOR, b"")))
-    if len(lines) < 2 or not values.is_document(lines[0][1]):
-        yield from _features(values.document(raw.replace(_RECORD_SEPARATOR, b"")), "", context)
-        return
-    for where, line in lines:
-        try:
-            yield from _features(values.document(line), f"{where} ", context)
-        except BadInput as fault:
-            yield where, refused(fault)
-
-
-def _features(told: Any, prefix: str, context: Context) -> Iterator[Report]:
+def _features(context: Context, told: Any, prefix: str) -> Iterator[Report]:
     if isinstance(told, dict) and told.get("crs") is not None:
         raise malformed("its positions may be in another reference system; send WGS 84 and leave crs out")
     if isinstance(told, dict) and isinstance(told.get("features"), list):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from geomatch.errors import BadInput
-from geomatch.feeds.parsed import malformed
+from geomatch.feeds.parsed import Report, lines_of, malformed, refused
 from geomatch.fleet.files import parse_json
 from geomatch.quantities import checked_time, parse_time
 
@@ -17,13 +18,26 @@ def document(raw: bytes) -> Any:
         raise malformed(str(fault)) from None
 
 
-def is_document(raw: bytes) -> bool:
+def _is_document(raw: bytes) -> bool:
     """Does a JSON document end with this line? Then the next line is another one."""
     try:
         parse_json(raw)
     except BadInput:
         return False
     return True
+
+
+def by_document(raw: bytes, read: Callable[[Any, str], Iterator[Report]]) -> Iterator[Report]:
+    """`read(told, prefix)` of one document, or of each line that is one: then a faulty line is refused by itself."""
+    lines = list(lines_of(raw))
+    if len(lines) < 2 or not _is_document(lines[0][1]):
+        yield from read(document(raw), "")
+        return
+    for where, line in lines:
+        try:
+            yield from read(document(line), f"{where} ")
+        except BadInput as fault:
+            yield where, refused(fault)
 
 
 def number(value: Any, name: str) -> float:

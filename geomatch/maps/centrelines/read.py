@@ -30,6 +30,7 @@ from geomatch.maps.centrelines.fields import (
 from geomatch.maps.centrelines.line_faults import line_faults, tell
 from geomatch.maps.layers.field_mapping import FieldMapping, read_mapping
 from geomatch.maps.layers.files import LayerTable, layer_names, read_table, to_lonlat
+from geomatch.maps.layers.usable import LINES, check_usable
 from geomatch.maps.streets.drawn import DrawnWays, Street
 from geomatch.maps.streets.segments import road_source
 from geomatch.maps.streets.source import ReadReport, RoadSource
@@ -77,7 +78,10 @@ def read_centrelines(
     say("reading", 0.0)
     table = _table(path, layer, read_mapping(mapping, known=ROAD_FIELDS) if mapping else FieldMapping())
     lonlat, said = to_lonlat(table)
-    _check_lines(table, lonlat)
+    check_usable(
+        table, lonlat, types=LINES, noun="line", also={"a part without length": _has_point_part(lonlat)},
+        cure="mend them at the source",
+    )  # fmt: skip
     _check_axes(table, lonlat)
     report = ReadReport(warnings=[NO_TURNS, *said])
     report.counts["ways read"] += table.features
@@ -115,36 +119,6 @@ def _table(path: Path, layer: str | None, mapping: FieldMapping) -> LayerTable:
             "St_Name; name another layer, or map its fields in a mapping file"
         )
     return table
-
-
-def _check_lines(table: LayerTable, lonlat: np.ndarray) -> None:
-    """One sentence for all the features that cannot be used, the first by name."""
-    there = shapely.is_geometry(lonlat)
-    is_line = np.isin(shapely.get_type_id(lonlat), (1, 5))
-    faults = {
-        "a curved geometry, which is not read: store it as straight pieces": table.curved,
-        "a geometry that no program can read": table.unreadable,
-        "no geometry": (~there & ~table.unreadable) | (there & shapely.is_empty(lonlat)),
-        "a geometry that is no line": there & ~is_line,
-        "a place that is not on the globe": there & ~_on_globe(lonlat),
-        "a part without length": there & is_line & _has_point_part(lonlat),
-    }
-    ids = cells(table, "NGUID")
-    for fault, rows in faults.items():
-        if rows.any():
-            row = int(np.flatnonzero(rows)[0])
-            raise BadMap(
-                f"layer {table.name!r}: {int(rows.sum())} of {table.features} features have {fault}; the first is "
-                f"{ids[row] or f'in row {row + 1}'}: mend them at the source"
-            )
-
-
-def _on_globe(lonlat: np.ndarray) -> Bools:
-    """Written so that NaN anywhere in a line fails too; a feature with no points passes."""
-    points, row = shapely.get_coordinates(lonlat, return_index=True)
-    off = ~((np.abs(points[:, 0]) <= 180.0) & (np.abs(points[:, 1]) <= 90.0))
-    on: Bools = np.bincount(row[off], minlength=len(lonlat)) == 0
-    return on
 
 
 def _has_point_part(lonlat: np.ndarray) -> Bools:

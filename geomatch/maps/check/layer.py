@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from shapely.geometry.base import BaseGeometry
 
 from geomatch.aid.jurisdictions import ServiceKind, kind_of_urn
 from geomatch.maps.check.borders import Outlines, border_findings, mended, neighbour_findings, outer_findings
@@ -22,6 +21,7 @@ from geomatch.maps.check.shapes import Stretch, Tolerances
 from geomatch.maps.layers.field_mapping import FieldMapping, read_mapping
 from geomatch.maps.layers.files import LayerTable, layer_names, read_table, to_lonlat, way_to_lonlat
 from geomatch.maps.layers.nena import LAYERS, Edition, LayerSchema
+from geomatch.maps.layers.usable import on_globe
 from geomatch.quantities import UnixTime
 
 ANTARCTIC_DEG = -60.0
@@ -109,7 +109,7 @@ def _has_agencies(schema: LayerSchema) -> bool:
 
 def _shape_findings(table: LayerTable, lonlat: np.ndarray, schema: LayerSchema) -> Iterator[Finding]:
     """One finding at most for what is wrong with a feature's geometry by itself."""
-    southern = 0
+    southern, placed = 0, on_globe(lonlat)
     for row in range(table.features):
         shape = lonlat[row]
         place = place_of(lonlat, row)
@@ -127,7 +127,7 @@ def _shape_findings(table: LayerTable, lonlat: np.ndarray, schema: LayerSchema) 
         elif shape.geom_type not in ("Polygon", "MultiPolygon"):
             said = f"it is a {shape.geom_type}, no polygon"
             yield finding_of(table, Fault("not_a_polygon", ERROR, row, said, f"draw it as a {schema.name}"), place)
-        elif not _on_globe(shape):
+        elif not placed[row]:
             said = "it lies nowhere on the globe"
             yield finding_of(table, Fault("off_globe", ERROR, row, said, "correct its coordinates"), None)
         elif not shape.is_valid:
@@ -143,17 +143,12 @@ def _shape_findings(table: LayerTable, lonlat: np.ndarray, schema: LayerSchema) 
         yield finding_of(table, Fault("swapped_axes", ERROR, None, said, "write longitude first"), None)
 
 
-def _on_globe(shape: BaseGeometry) -> bool:
-    west, south, east, north = shape.bounds
-    return bool(west >= -180 and east <= 180 and south >= -90 and north <= 90)
-
-
 def _comparable(table: LayerTable, lonlat: np.ndarray) -> Outlines | None:
-    rows, shapes = [], []
+    rows, shapes, placed = [], [], on_globe(lonlat)
     for row, shape in enumerate(table.geometry):
         if shape is None or shape.is_empty or shape.geom_type not in ("Polygon", "MultiPolygon"):
             continue
-        if not _on_globe(lonlat[row]):
+        if not placed[row]:
             continue
         whole = shape if shape.is_valid else mended(shape)
         if whole is not None:

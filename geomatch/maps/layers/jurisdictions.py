@@ -22,7 +22,8 @@ from geomatch.aid.jurisdictions import AreaRule, Jurisdictions, ServiceArea, Ser
 from geomatch.errors import BadMap
 from geomatch.maps.layers.field_mapping import AuthorityRule, FieldMapping, as_text, read_mapping
 from geomatch.maps.layers.files import LayerTable, layer_names, read_table, to_lonlat, with_short_edges
-from geomatch.quantities import Bools, Floats, Metres, Projection, UnixTime
+from geomatch.maps.layers.usable import POLYGONS, check_usable, on_globe
+from geomatch.quantities import Floats, Metres, Projection, UnixTime
 
 ASSUMED_ACCURACY_M: Metres = 10.0
 """Where neither the call nor the mapping file says how well borders are drawn: told in the report."""
@@ -144,7 +145,10 @@ def parse_date(value: Any) -> tuple[UnixTime | None, bool]:
 def _areas(table: LayerTable, projection: Projection, accuracy_m: Metres, report: LayerReport) -> list[ServiceArea]:
     lonlat, said = to_lonlat(table)
     report.warnings += said
-    _check_usable(table, lonlat)
+    check_usable(
+        table, lonlat, types=POLYGONS, noun="plain polygon", also={"a broken outline": ~shapely.is_valid(lonlat)},
+        cure="run `geomatch check` on it, and mend them at the source",
+    )  # fmt: skip
     _check_near(table, lonlat, projection)
     lonlat, _ = to_lonlat(with_short_edges(table, CHORD_M))
     shapes = projected(lonlat, projection)
@@ -213,29 +217,6 @@ def _count(counts: dict[str, int], what: str) -> None:
     counts[what] = counts.get(what, 0) + 1
 
 
-def _check_usable(table: LayerTable, lonlat: np.ndarray) -> None:
-    """One sentence for all the features that cannot be used, the first by name."""
-    there = shapely.is_geometry(lonlat)
-    flat = np.isin(shapely.get_type_id(lonlat), (3, 6))
-    faults = {
-        "a curved outline, which is not read: store it as straight edges": table.curved,
-        "a geometry that no program can read": table.unreadable,
-        "no geometry": (~there & ~table.unreadable) | (there & shapely.is_empty(lonlat)),
-        "a geometry that is no plain polygon": there & ~flat,
-        "a broken outline": there & flat & ~shapely.is_valid(lonlat),
-        "a place that is not on the globe": there & ~_on_globe(lonlat),
-    }
-    for fault, rows in faults.items():
-        if rows.any():
-            row = int(np.flatnonzero(rows)[0])
-            ids = (table.columns[name][row] for name in ("NGUID", "DsplayName", "Agency_ID") if name in table.columns)
-            name = next((text for text in map(as_text, ids) if text), f"in row {row + 1}")
-            raise BadMap(
-                f"layer {table.name!r}: {int(rows.sum())} of {table.features} features have {fault}, the first is "
-                f"{name}: run `geomatch check` on it, and mend them at the source"
-            )
-
-
 def _check_near(table: LayerTable, lonlat: np.ndarray, projection: Projection) -> None:
     """A layer of another region, or one with its axes swapped, which is a valid place elsewhere on the globe."""
     if not len(lonlat):
@@ -252,13 +233,6 @@ def _check_near(table: LayerTable, lonlat: np.ndarray, projection: Projection) -
     )
 
 
-def _on_globe(lonlat: np.ndarray) -> Bools:
-    """Written so that NaN, as of an empty geometry, fails too."""
-    bounds = np.abs(shapely.bounds(lonlat))
-    inside: Bools = np.all(bounds <= (180.0, 90.0, 180.0, 90.0), axis=1)
-    return inside
-
-
 def _gap(low: float, high: float, value: float) -> float:
     return max(low - value, value - high, 0.0)
 
@@ -270,7 +244,7 @@ def _corridors(rule: AuthorityRule, projection: Projection) -> tuple[BaseGeometr
     for name in layer_names(path, None):
         table = read_table(path, name, FieldMapping(), None)
         lonlat, _ = to_lonlat(table)
-        if not _on_globe(lonlat).all():
+        if not on_globe(lonlat).all():
             raise BadMap(f"the corridors of {path.name} hold a feature that is nowhere on the globe: mend the layer")
         flat, _ = to_lonlat(with_short_edges(table, CHORD_M))
         shapes += shapely.buffer(projected(flat, projection), rule.corridor_m, quad_segs=16).tolist()

@@ -23,6 +23,7 @@ from geomatch.errors import BadInput, UnknownAgency
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
 from geomatch.fleet.limits import FleetLimits
+from geomatch.fleet.rungs import FleetRungs
 from geomatch.model import (
     Availability,
     Comparison,
@@ -39,6 +40,7 @@ from geomatch.model import (
 from geomatch.model.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
+from geomatch.road.by_deadline import Late
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Matcher:
             region, Fleet.remembering(region.snapper, memory.fleet, self.limits),
             ClosedRoads(region, memory.closures, first_epoch=memory.closures_epoch),
         )  # fmt: skip
+        self._rungs = FleetRungs(self.limits)
         self._closing = Lock()
         """Held by whoever closes roads or swaps the region: taken before the next one, never after it."""
         self._telling = Lock()
@@ -214,10 +217,15 @@ class Matcher:
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
         on: Snapshot | None = None,
+        late: Late | None = None,
     ) -> Ranking:
         """The k fastest units that may go, of those it knows. Pure on one snapshot, `on` or the current one; ties by
-        unit id."""
-        return self._rank(on or self.snapshot(), stop, k, now, exclude_units, with_routes=with_routes)
+        unit id.
+
+        `late` says when time is up, as `lambda: time.monotonic() > deadline`: then the candidates are those that are
+        proven to be the first, exactly, and `complete` is cut_at_deadline and says what nobody else can beat.
+        """
+        return self._rank(on or self.snapshot(), stop, k, now, exclude_units, with_routes=with_routes, late=late)
 
     def rank_units(
         self,
@@ -229,12 +237,14 @@ class Matcher:
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
         on: Snapshot | None = None,
+        late: Late | None = None,
     ) -> Ranking:
         """The same of the units in the request, with no state at all: the same answer as a fleet that holds them."""
         on = on or self.snapshot()
         _check_agencies(on.region, [state.unit for state in states])
         view = Fleet.of(on.region.snapper, states, self.limits).view()
-        return self._rank(replace(on, view=view, stops=None), stop, k, now, exclude_units, with_routes=with_routes)
+        on = replace(on, view=view, stops=None)
+        return self._rank(on, stop, k, now, exclude_units, with_routes=with_routes, late=late)
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
@@ -330,6 +340,7 @@ class Matcher:
         exclude_units: Sequence[str],
         *,
         with_routes: bool,
+        late: Late | None = None,
     ) -> Ranking:
         region, view = on.region_at(now), on.view
         answer = ranking.rank(
@@ -337,6 +348,7 @@ class Matcher:
             asked=on.asked.get(stop.id, NOBODY_ASKED),
             assigned={} if on.stops is None else assigning.taken(on.stops, stop, view),
             version=None if on.stops is None else on.stops.version, ties_by=self.ties_by,
+            degraded=self._rungs.of(view, now), rungs=self.limits.rungs, late=late,
         )  # fmt: skip
         if not with_routes:
             return answer

@@ -18,6 +18,7 @@ from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
 from geomatch.backup import _kernels, ties
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.left_out import BeyondList, ExcludedList
+from geomatch.backup.map_gaps import at_stop
 from geomatch.backup.resolve import Resolved, place_on, resolve
 from geomatch.errors import BadInput
 from geomatch.fleet.view import FleetView
@@ -26,19 +27,25 @@ from geomatch.model import (
     Availability,
     Candidate,
     Complete,
+    Degraded,
     Ranking,
     Reason,
+    RungLimits,
     Service,
     Stop,
 )
 from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Ints, UnixTime, checked_time
 from geomatch.region import Region
+from geomatch.road.by_deadline import Late
 from geomatch.road.travel_time import Places, Soonest
 
 K_AT_MOST = 10_000
 _AVAILABILITIES = tuple(Availability)
 _SERVICES = tuple(Service)
 _NOBODY_ASSIGNED: Mapping[str, str] = MappingProxyType({})
+_RUNGS = RungLimits()
+CUT_AT_DEADLINE = "cut_at_deadline"
+"""A note on a ranking that was not waited for: how far it came hangs on the machine, so a replay takes it as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +90,16 @@ def rank(
     assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
     version: int | None = None,
     ties_by: Ledger | None = None,
+    degraded: tuple[Degraded, ...] = (),
+    rungs: RungLimits = _RUNGS,
+    late: Late | None = None,
 ) -> Ranking:
     """Candidates by (eta_s, unit id), soonest first; every other unit is excluded with its reason, or beyond k.
 
     `assigned`: units that open stops have, each with its stop; `version` is of what that was read from. `ties_by`:
-    between equal eta_s, and nowhere else, what agencies owe the stop's goes before the unit id. A pure function of its
-    arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
+    between equal eta_s, and nowhere else, what agencies owe the stop's goes before the unit id. `degraded`: what is
+    known to be amiss already; `rungs` say when the stop's place on the map is. `late`: see Matcher.rank. A pure
+    function of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
     """
     if not 1 <= k <= K_AT_MOST:
         raise BadInput(f"k must be between 1 and {K_AT_MOST}")
@@ -101,7 +112,7 @@ def rank(
     )
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
-    found = ties.soonest(region, field, max(wanted, stop.need.officers), ties_by)
+    found = ties.soonest(region, field, max(wanted, stop.need.officers), ties_by, late)
     shown = min(wanted, len(found.rows))
     candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
     codes, of_code = _codes(field, found)
@@ -123,7 +134,9 @@ def rank(
         notes=(
             *((NO_AGREEMENTS_LOADED,) if region.agreements is None else ()),
             *(() if ties_by is None else (ties.TIES_BY_LEDGER,)),
+            *(() if found.whole else (CUT_AT_DEADLINE,)),
         ),
+        degraded=at_stop(degraded, resolved.stop, of_code, rungs),
         version=version,
     )
 
@@ -253,8 +266,8 @@ def _complete(found: Soonest, shown: int) -> Complete:
     return Complete(
         kth_eta_s=found.total_ms.item(shown - 1) / 1000 if shown else None,
         not_evaluated_at_least_s=(found.least_delay_ms + found.frontier_ms) / 1000 if bounded else None,
-        evaluated=found.evaluated,
-    )
+        evaluated=found.evaluated, cut_at_deadline=not found.whole,
+    )  # fmt: skip
 
 
 def _need_met_s(stop: Stop, field: Field, found: Soonest) -> float | None:

@@ -13,6 +13,7 @@ from geomatch.region import Region
 from geomatch.road.network import RoadNetwork
 from geomatch.road.travel_time import Targets
 
+FAR_FROM_ROAD = "far_from_road"
 UNCERTAIN_SNAP_M: Metres = 50.0
 """Farther than this from its road, a stop may be on another one, or on none that the map knows."""
 
@@ -47,7 +48,7 @@ def resolve(stop: Stop, region: Region, priors: EtaPriors, *, now: UnixTime) -> 
         if edge >= 0
     ])  # fmt: skip
     whose = _responsible(stop, region, xy, now)
-    notes = (*whose.notes, "far_from_road") if snap_m > UNCERTAIN_SNAP_M else whose.notes
+    notes = (*whose.notes, FAR_FROM_ROAD) if snap_m > UNCERTAIN_SNAP_M else whose.notes
     targets = region.times.targets(edges, fractions)
     if region.times.are_closed(targets, stop.urgency.mode):
         notes = (*notes, "on_closed_road")

@@ -13,10 +13,11 @@ from geomatch.fleet.delta import FleetDelta, Sources
 from geomatch.fleet.judge import judge
 from geomatch.fleet.limits import FleetLimits
 from geomatch.fleet.memory import FleetMemory
+from geomatch.fleet.messages import last_message
 from geomatch.fleet.positions import LivePositions
 from geomatch.fleet.roster import Roster, slot_of
 from geomatch.fleet.rows import Rows
-from geomatch.fleet.view import FleetView
+from geomatch.fleet.view import NO_MESSAGES, FleetView
 from geomatch.model import Fix, FixOutcome, FixResult, Status, Unit, UnitState
 from geomatch.quantities import XY, Metres, UnixTime, checked_time
 from geomatch.road.snap import Snapper
@@ -38,6 +39,7 @@ class Fleet:
         self._rows = Rows(0)
         self._sources = Sources()
         self._positions: LivePositions | None = LivePositions()
+        self._last_message = NO_MESSAGES
         self._version = 0
         self._view: FleetView | None = None
         self._writing = Lock()
@@ -69,6 +71,7 @@ class Fleet:
         for unit_id, time in memory.left_map.items():
             fleet._rows.leave_map(fleet._roster.slots[unit_id], time)
         fleet._sources = Sources(memory.last_seq, memory.owner)
+        fleet._last_message = memory.last_message
         return fleet
 
     def register(self, units: Sequence[Unit]) -> None:
@@ -151,7 +154,9 @@ class Fleet:
             with self._showing:
                 view = self._view
                 if view is None:
-                    view = FleetView.of(self._version, self._roster, self._rows.copies(), self._positions)
+                    view = FleetView.of(
+                        self._version, self._roster, self._rows.copies(), self._positions, self._last_message
+                    )
                     self._view = view
         return view
 
@@ -188,7 +193,7 @@ class Fleet:
             }
             return FleetMemory(
                 states=tuple(self.states()), left_map=left_map, last_seq=self._sources.last_seqs(),
-                owner=self._sources.owners(),
+                owner=self._sources.owners(), last_message=dict(self._last_message),
             )  # fmt: skip
 
     def moved_to(self, snapper: Snapper) -> Fleet:
@@ -200,7 +205,7 @@ class Fleet:
             statuses={state.unit.id: state.status for state in states},
             fixes=[state.fix for state in states if state.fix is not None],
         )
-        fleet._sources = self._sources
+        fleet._sources, fleet._last_message = self._sources, self._last_message
         return fleet
 
     def within(self, polygon_xy: shapely.Polygon | shapely.MultiPolygon) -> list[str]:
@@ -239,6 +244,9 @@ class Fleet:
         judged = judge(fixes, roster.slots, rows.fixes, self._snapper, now=now, future_s=self._limits.future_s)
         with self._showing:
             changed = roster is not self._roster
+            if now is not None:
+                before, self._last_message = self._last_message, last_message(self._last_message, judged, roster, now)
+                changed |= before is not self._last_message
             self._roster, self._rows = roster, rows
             if judged.moves is not None:
                 rows.move(judged.moves)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from geomatch.errors import BadInput
+from geomatch.model import RungLimits
 from geomatch.quantities import Seconds
 
 
@@ -19,6 +20,8 @@ class FleetLimits:
     """The same for agencies whose units report at another pace."""
     future_s: Seconds = 30.0
     """A fix this far ahead of the clock is still taken: devices' clocks differ."""
+    rungs: RungLimits = field(default_factory=RungLimits)
+    """When less is known of the fleet than usual."""
 
     def __post_init__(self) -> None:
         # Written so that NaN fails too; infinity is allowed: nothing is ever stale.

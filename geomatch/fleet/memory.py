@@ -18,3 +18,5 @@ class FleetMemory:
     """By source."""
     owner: Mapping[str, str] = field(default_factory=dict)
     """Unit id -> the source that brought it."""
+    last_message: Mapping[str, UnixTime] = field(default_factory=dict)
+    """Agency -> when a message of one of its units last came in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from geomatch.fleet.positions import Box, LivePositions
 from geomatch.fleet.roster import Roster, Shorts, Words, slot_of, word_bits
 from geomatch.fleet.rows import Copies
 from geomatch.model import Service, Unit
-from geomatch.quantities import XY, Bools, Bytes, Floats, Ints, Metres
+from geomatch.quantities import XY, Bools, Bytes, Floats, Ints, Metres, UnixTime
 
 if TYPE_CHECKING:
     import shapely
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 TREE_PAYS_UNITS = 30_000
 """From here on the tree bounds a radius sooner than a scan does. Measured within 1,500 m, hits in proportion to the
 units: 10,000 units 24 us by scan and 52 us by tree, 20,000 30 and 44, 50,000 721 and 101."""
+
+
+NO_MESSAGES: Mapping[str, UnixTime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,11 +72,20 @@ class FleetView:
     snap_m: Floats
     outside: Bools
     """(N,) its newest report lay outside the map; the rest is from the fix before it, if there was one."""
+    last_message: Mapping[str, UnixTime] = field(default_factory=dict)
+    """Agency -> when a message of one of its units last came in, news or not; by the clock of whoever took it in."""
     positions: LivePositions | None = field(default=None, repr=False)
     """The tree that all views of a live fleet share; None: scan."""
 
     @classmethod
-    def of(cls, version: int, roster: Roster, copies: Copies, positions: LivePositions | None) -> FleetView:
+    def of(
+        cls,
+        version: int,
+        roster: Roster,
+        copies: Copies,
+        positions: LivePositions | None,
+        last_message: Mapping[str, UnixTime] = NO_MESSAGES,
+    ) -> FleetView:
         fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m = copies.numbers
         edge, other = copies.edges
         return cls(
@@ -82,7 +95,8 @@ class FleetView:
             stale_after_s=roster.stale_after_s,
             availability=copies.availability, activity=copies.activity, fix_time=fix_time, x=x, y=y,
             course_deg=course_deg, speed_mps=speed_mps, accuracy_m=accuracy_m, edge=edge, fraction=fraction,
-            other=other, other_fraction=other_fraction, snap_m=snap_m, outside=copies.outside, positions=positions,
+            other=other, other_fraction=other_fraction, snap_m=snap_m, outside=copies.outside,
+            last_message=last_message, positions=positions,
         )  # fmt: skip
 
     def __len__(self) -> int:

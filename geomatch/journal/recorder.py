@@ -62,6 +62,7 @@ from geomatch.model import (
 from geomatch.model.closures import Closure, ClosureResult, HeldClosure, UnitStopMatrix
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
+from geomatch.road.by_deadline import Late
 
 STATE_AFTER_BYTES = 8_000_000
 """Told since the last state, about 45,000 fixes: a start tells them again in a second or two."""
@@ -280,10 +281,13 @@ class Recorder:
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
         on: Snapshot | None = None,
+        late: Late | None = None,
     ) -> Ranking:
         """With `on`, of this recorder's own snapshots."""
         on = on or self.snapshot()
-        answer = self.matcher.rank(stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on)
+        answer = self.matcher.rank(
+            stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on, late=late
+        )
         asked = Question(stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes)
         self._note(asked, answer, on)
         return answer
@@ -298,10 +302,11 @@ class Recorder:
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
         on: Snapshot | None = None,
+        late: Late | None = None,
     ) -> Ranking:
         on = on or self.snapshot()
         answer = self.matcher.rank_units(
-            stop, states, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on
+            stop, states, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on, late=late
         )
         asked = Question(
             stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes, units=tuple(states)

@@ -54,7 +54,9 @@ class _Encoding:
             part=self.number, parts=self.parts, states=self.states,
             left_map={unit: fleet.left_map[unit] for unit in ids if unit in fleet.left_map},
             owner={unit: fleet.owner[unit] for unit in ids if unit in fleet.owner},
-            rest=None if self.number else replace(memory, fleet=FleetMemory(last_seq=fleet.last_seq)),
+            rest=None if self.number else replace(
+                memory, fleet=FleetMemory(last_seq=fleet.last_seq, last_message=fleet.last_message)
+            ),
         )  # fmt: skip
         return encoded(Part, part)
 
@@ -80,6 +82,7 @@ def joined(parts: Sequence[Part]) -> Memory:
         left_map={unit: time for part in parts for unit, time in part.left_map.items()},
         owner={unit: source for part in parts for unit, source in part.owner.items()},
         last_seq=rest.fleet.last_seq,
+        last_message=rest.fleet.last_message,
     )
     return replace(rest, fleet=fleet)
 

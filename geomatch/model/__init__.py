@@ -20,6 +20,7 @@ from geomatch.model.answers import (
     RouteLeg,
     Verdict,
 )
+from geomatch.model.degraded import Degraded, Rung, RungLimits
 from geomatch.model.stops import Need, Stop
 from geomatch.model.units import Fix, FixResult, Status, Unit, UnitState
 from geomatch.model.words import (
@@ -44,6 +45,7 @@ __all__ = [
     "Comparison",
     "Complete",
     "Decision",
+    "Degraded",
     "Eta",
     "Excluded",
     "Explanation",
@@ -58,6 +60,8 @@ __all__ = [
     "ResolvedStop",
     "Route",
     "RouteLeg",
+    "Rung",
+    "RungLimits",
     "Service",
     "Status",
     "Stop",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from geomatch.model.degraded import Degraded
 from geomatch.model.stops import Stop
 from geomatch.model.words import STRICT, Availability, Decision, Reason
 from geomatch.quantities import Degrees, DrivingMode, LonLat, Metres, Seconds, UnixTime
@@ -212,6 +213,9 @@ class Complete:
     not_evaluated_at_least_s: Seconds | None
     """No eligible unit that was not evaluated can be sooner than this; None when every one was evaluated."""
     evaluated: int
+    cut_at_deadline: bool = False
+    """True: it was not waited for. The candidates are exact and the first of all, as many as were proven by then;
+    nobody else is sooner than not_evaluated_at_least_s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,12 +237,14 @@ class Ranking:
     """units, candidates, beyond_k, and one entry per Reason that occurs."""
     complete: Complete
     need_met_s: Seconds | None
-    """When enough officers are there; None: never, with the units that may go."""
+    """When enough officers are there; None: never, with the units that may go; or not known, where it was cut."""
     epoch: int
     region: str
     """Content hash of the region."""
     attribution: str
     notes: tuple[str, ...] = ()
+    degraded: tuple[Degraded, ...] = ()
+    """What was not as it should be when it was made."""
     version: int | None = None
     """Of the open stops and assignments it was made on: an assignment decided on this ranking names it. None: of units
     that came with the request."""

@@ -14,7 +14,8 @@ def judge(folder: Path, cell: Cell, answers: list[list[list[int]]]) -> dict[str,
     """`exact`: every answer has the same units in the same order and the same milliseconds as dijkstra.
 
     Of every answer it counts whether the truly fastest unit is first, whether it is listed at all, and how many seconds
-    later than it the unit named first would be there. Units as fast as the fastest count as it.
+    later than it the unit named first would be there. Units as fast as the fastest count as it; a unit that may not go
+    is never it, however near, and loses no seconds.
     """
     travel_ms = np.load(folder / f"truth-{cell.layout}.npy", mmap_mode="r")
     rows = np.arange(0, cell.units, cell.step)
@@ -27,7 +28,7 @@ def judge(folder: Path, cell: Cell, answers: list[list[list[int]]]) -> dict[str,
         if len(order) == 0:
             continue
         best = int(true_ms[order[0]])
-        named = [int(travel_ms[WARM_UP_STOPS + n][row]) for row in found]
+        named = [int(travel_ms[WARM_UP_STOPS + n][row]) if row % cell.step == 0 else NEVER_MS for row in found]
         not_first += not named or named[0] > best
         not_listed += best not in named
         if named and named[0] < NEVER_MS:

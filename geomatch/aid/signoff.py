@@ -7,7 +7,6 @@ suspending needs no new signature, and not the signatures. A prohibition needs o
 from __future__ import annotations
 
 import json
-import tomllib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from geomatch.aid.agreements import Agreement
 from geomatch.aid.clauses import Drawn, Mode
+from geomatch.aid.toml_files import parse_toml
 from geomatch.errors import BadInput, BadMap
 
 _PURPOSE = b"geomatch agreement terms 1\n"
@@ -67,7 +67,7 @@ def missing_signoffs(agreement: Agreement, areas: Mapping[str, Drawn], keys: Map
 def read_keys(path: Path | str) -> dict[str, bytes]:
     """Public keys by agency, from a TOML file: [keys], then "agency" = "base64". Raises BadMap."""
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("keys")
+        table = parse_toml(Path(path).read_text(encoding="utf-8")).get("keys")
     except (OSError, ValueError) as fault:
         raise BadMap(
             f"{path} is no file of keys ({type(fault).__name__}): check its name, and that it is TOML"

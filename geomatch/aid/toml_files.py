@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from geomatch.errors import BadMap
+from geomatch.errors import BadInput, BadMap
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -35,12 +35,12 @@ class Document:
             if path.stat().st_size > _LARGEST_BYTES:
                 raise BadMap(f"{path} is larger than {_LARGEST_BYTES // 1_000_000} MB: split it into several files")
             self.text = path.read_text(encoding="utf-8")
-            self.tree = tomllib.loads(self.text)
+            self.tree = parse_toml(self.text)
         except OSError as fault:
             raise BadMap(f"{path} cannot be read ({fault.strerror}): check the name and who may read it") from None
         except UnicodeDecodeError:
             raise BadMap(f"{path} is not UTF-8 text: save it as UTF-8") from None
-        except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        except ValueError as fault:
             raise BadMap(f"{path} is not TOML: {str(fault)[:200]}") from None
         if self.tree.get("format") != FORMAT:
             raise self.error(("format",), f"must be {FORMAT}, the format this version reads")
@@ -118,7 +118,7 @@ def _line(text: str, path: FieldPath) -> int:
     end with it, and it begins after the last lines that do not. Done only for an error; about 20 readings.
     """
     lines = [f"{line}\n" for line in text.split("\n")]
-    while path and not _holds(tomllib.loads(text), path):
+    while path and not _holds(parse_toml(text), path):
         path = path[:-1]
 
     def held_by(count: int) -> int:
@@ -138,8 +138,16 @@ def _holds(tree: Any, path: FieldPath) -> bool:
     return True
 
 
-def _parsed(text: str) -> Any:
+def parse_toml(text: str) -> dict[str, Any]:
+    """Raises ValueError (TOMLDecodeError is one) and nothing else, whatever the text."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except RecursionError:
+        raise BadInput("it is nested too deep") from None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse_toml(text)
+    except ValueError:
         return None

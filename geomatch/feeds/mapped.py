@@ -28,7 +28,6 @@ a fault. A null, or a field that is not mapped, is not known.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from geomatch.aid.toml_files import parse_toml
 from geomatch.errors import BadInput
 from geomatch.feeds import values
 from geomatch.feeds.measures import METRES_PER_FOOT, MPS_PER_KNOT, MPS_PER_KPH, MPS_PER_MPH
@@ -85,7 +85,7 @@ def read_mapping(path: Path | str) -> JsonMapping:
     """Raises BadInput, which names the file and the key: a typing error would else drop a field in silence."""
     file = Path(path)
     try:
-        return mapping_of(tomllib.loads(file.read_text(encoding="utf-8")))
+        return mapping_of(parse_toml(file.read_text(encoding="utf-8")))
     except OSError as fault:
         raise BadInput(f"the mapping file {file.name} cannot be read: {fault.strerror}") from None
     except ValueError as fault:  # TOMLDecodeError, UnicodeDecodeError and BadInput are all ones

@@ -29,12 +29,12 @@ client_id = "geomatch-1"         # with one, the broker keeps what comes while t
 from __future__ import annotations
 
 import ssl
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from geomatch.aid.toml_files import parse_toml
 from geomatch.errors import BadInput
 from geomatch.feeds.formats import Format, Parser, parser_of
 from geomatch.feeds.intake import Alarm, Intake, Sink
@@ -99,7 +99,7 @@ def read_plan(path: Path | str, environment: Mapping[str, str]) -> FeedPlan:
     """Raises BadInput, which names the file, the feed and the key. `environment` holds the passwords."""
     file = Path(path)
     try:
-        return _plan(tomllib.loads(file.read_text(encoding="utf-8")), file.parent, environment)
+        return _plan(parse_toml(file.read_text(encoding="utf-8")), file.parent, environment)
     except OSError as fault:
         raise BadInput(f"the feeds file {file.name} cannot be read: {fault.strerror}") from None
     except ValueError as fault:  # TOMLDecodeError, UnicodeDecodeError and BadInput are all ones

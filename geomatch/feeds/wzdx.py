@@ -73,7 +73,7 @@ def _item(feature: Any, told: Told) -> Item:
 
 def _line(geometry: Any) -> tuple[tuple[LonLat, ...], str]:
     kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if kind not in {"LineString", "MultiPoint"} or not isinstance(geometry.get("coordinates"), list):
+    if kind not in ("LineString", "MultiPoint") or not isinstance(geometry.get("coordinates"), list):
         raise malformed("its geometry must be a LineString or a MultiPoint")
     note = "only points of it are told, taken as a line" if kind == "MultiPoint" else ""
     return tuple(lonlat(position) for position in geometry["coordinates"]), note

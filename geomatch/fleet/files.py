@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any, TypeAlias
 from geomatch.errors import BadInput
 from geomatch.model import Fix, Status, Unit, UnitState
 from geomatch.quantities import LonLat, parse_time
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON writes a character beyond 16 bits: in two halves."""
 
 Reader: TypeAlias = Callable[[Any], Any]
 """Takes a JSON value that is not null; raises BadInput with what is expected."""
@@ -42,19 +46,24 @@ def _document(file: Path) -> Any:
 
 
 def parse_json(raw: bytes) -> Any:
-    """JSON without NaN, infinity or a key given twice. Raises BadInput and nothing else, whatever the bytes."""
+    """JSON without NaN, infinity, half a character or a key given twice. Raises BadInput and nothing else, whatever the
+    bytes."""
     try:
-        return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_once_each)
+        text = raw.decode("utf-8-sig")
+        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once_each)
+        if _HALF.search(text):  # whether the other half is there too: what has none can be written nowhere
+            json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as fault:
         raise BadInput(f"is not JSON: {fault.msg} in line {fault.lineno}, column {fault.colno}") from None
     except BadInput:
         raise
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise BadInput("is not JSON: it must be text in UTF-8") from None
     except RecursionError:
         raise BadInput("is not JSON: it is nested too deep") from None
     except ValueError:
         raise BadInput("has a number of thousands of digits; leave out what is not known") from None
+    return document
 
 
 def _refuse_constant(name: str) -> None:

@@ -185,7 +185,7 @@ def _key_set(raw: bytes, name: str) -> KeySet:
         public = [
             {field: value for field, value in key.items() if field != "d"}
             for key in told["keys"]
-            if key.get("kty") in {"EC", "OKP"} and key.get("use", "sig") == "sig"
+            if key.get("kty") in ("EC", "OKP") and key.get("use", "sig") == "sig"
         ]
         return KeySet.import_key_set({"keys": public})
     except (ValueError, TypeError, KeyError, AttributeError, JoseError):

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from typing import Any
 
 import numpy as np
 
+from geomatch.aid.toml_files import parse_toml
 from geomatch.errors import BadMap
 from geomatch.maps.layers.nena import FIELD_NAMES
 
@@ -77,8 +77,8 @@ def read_mapping(path: Path, *, known: Collection[str] = FIELD_NAMES) -> FieldMa
     `known`: the fields of the kind of layer that is mapped; those of service boundaries where it is not said.
     """
     try:
-        text = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        text = parse_toml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
         raise BadMap(f"the mapping file {path.name} cannot be read: {fault}") from None
     _known(text, {"layer", "crs", "accuracy_m", "fields", "constants", "when", "authority"}, path.name)
     renames = [_rename({name: text[name] for name in ("fields", "constants") if name in text}, path.name, known)]

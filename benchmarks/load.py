@@ -1,4 +1,4 @@
-"""A centre's day in ten minutes, on rhine-neckar: fixes pour in, rankings are asked for, open stops stream their events.
+"""A centre's day in ten minutes, on rhine-neckar: fixes pour in, rankings are asked for, open stops stream events.
 
     python benchmarks/load.py --minutes 0.5      a quick look: a minute in all
     python benchmarks/load.py                    ten minutes; --minutes 60 for an hour

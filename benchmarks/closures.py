@@ -125,7 +125,7 @@ def partial(region: Region, closures: int) -> dict[str, object]:
     """One ordinary road in the weights, against all weights."""
     rng, network = np.random.default_rng(3), region.network
     hierarchy, mode = region.times.engine.hierarchy, DrivingMode.routine
-    live = LiveMode(network, region.times.search.arcs, hierarchy, Ground.of(network), mode, None)
+    live = LiveMode(network, region.times.search.arcs, hierarchy, Ground(network), mode, None)
     one, whole = [], []
     for turn in range(closures):
         edge = np.array([rng.integers(0, network.originals)], np.int32)

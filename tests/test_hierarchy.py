@@ -15,6 +15,7 @@ from networks import random_network, slow_travel_ms
 
 from geomatch.errors import BadRegion
 from geomatch.quantities import NEVER_MS, DrivingMode
+from geomatch.road import labels
 from geomatch.road.hierarchy import Hierarchy, Weights
 from geomatch.road.labels import HierarchyEngine
 from geomatch.road.network import RoadNetwork
@@ -99,6 +100,18 @@ def test_the_k_soonest_are_dijkstras_to_the_millisecond_ties_by_row(seed: int, k
     delay = rng.choice([0, 15_000, 45_000], len(places.edge)).astype(np.int32)
     expected = expected_totals(network, targets, places, delay, mode)
     assert found_totals(engine.k_soonest(targets, places, delay, k, mode)) == expected[:k]
+    moved = random_places(network, rng, len(places.edge))
+    expected = expected_totals(network, targets, moved, delay, mode)
+    assert found_totals(engine.k_soonest(targets, moved, delay, k, mode)) == expected[:k], "with the label it kept"
+
+
+def test_more_stops_than_it_keeps_labels_of(monkeypatch):
+    monkeypatch.setattr(labels, "STOPS_KEPT", 3)
+    rng, network, engine, _, places = random_case(11)
+    stops, none = [random_targets(network, rng) for _ in range(5)], np.zeros(len(places.edge), np.int32)
+    for targets in [*stops, *stops[::-1], stops[0]]:
+        found = engine.k_soonest(targets, places, none, 3, MODES[0])
+        assert found_totals(found) == expected_totals(network, targets, places, none, MODES[0])[:3]
 
 
 def evenly_paced(network: RoadNetwork) -> RoadNetwork:

@@ -69,6 +69,7 @@ def sequence(seed: int, steps: int, *, repaired: bool) -> int:
     rng = np.random.default_rng(seed)
     network = odd_network(seed)
     live, known, now = LiveRoads(roads_of(network)), {}, 50.0
+    open_stops = [random_targets(network, rng) for _ in range(4)]
     for step in range(steps):
         what = rng.random()
         if what < 0.4:
@@ -82,7 +83,9 @@ def sequence(seed: int, steps: int, *, repaired: bool) -> int:
         elif what < 0.8:
             now = float(rng.integers(-5, 105))
         mode = MODES[step % 3]
-        places, targets = random_places(network, rng, 20), random_targets(network, rng)
+        places = random_places(network, rng, 20)
+        # Of an open stop more is remembered than of one that is asked about once.
+        targets = open_stops[rng.integers(4)] if rng.random() < 0.6 else random_targets(network, rng)
         if repaired and live.at(now).epoch:
             # Whoever asks first makes the mode be weighed.
             asked = 0

@@ -176,19 +176,30 @@ def _meet(r, chains, chain_edge, rank, depth, shared, above, lowest):
 
 
 @kernel
-def _round_about(edges, edge_start, edge_end):
-    """A point in the middle of the stop's edges, and a distance within which all their ends are.
+def crow(place_edge, target_edge, edge_start, edge_end, out_m):
+    """out_m[row]: metres that no way from the row's places to the target edges can undercut.
 
-    In single precision, which is off by centimetres in a region: a decimetre is added.
+    A way begins at the end of a place's edge or before it, and leads to some end of a target's: all of those are within
+    a circle. In single precision, which is off by centimetres in a region: a decimetre is taken off. A row without a
+    place is infinitely far away.
     """
     low = np.full(2, np.float32(np.inf), np.float32)
     high = np.full(2, np.float32(-np.inf), np.float32)
-    for e in edges:
+    for e in target_edge:
         for axis in range(2):
             low[axis] = min(low[axis], edge_start[e, axis], edge_end[e, axis])
             high[axis] = max(high[axis], edge_start[e, axis], edge_end[e, axis])
-    reach_m = np.hypot(np.float64(high[0] - low[0]), np.float64(high[1] - low[1])) / 2 + 0.1
-    return (low[0] + high[0]) / np.float32(2), (low[1] + high[1]) / np.float32(2), reach_m
+    x, y = (low[0] + high[0]) / np.float32(2), (low[1] + high[1]) / np.float32(2)
+    reach_m = np.float32(np.hypot(np.float64(high[0] - low[0]), np.float64(high[1] - low[1])) / 2 + 0.1)
+    for row in range(len(place_edge)):
+        least = np.float32(np.inf)
+        for side in range(2):
+            e = place_edge[row, side]
+            if e >= 0:
+                dx = edge_end[e, 0] - x
+                dy = edge_end[e, 1] - y
+                least = min(least, dx * dx + dy * dy)
+        out_m[row] = max(np.sqrt(least) - reach_m, np.float32(0))
 
 
 @kernel
@@ -213,59 +224,57 @@ def _enter(total, row, top_ms, top_row, found, k):
 @kernel
 def soonest(
     rank, parent, depth, up_first, up_depth, up_ms, down_ms, loop_ms, size,
-    edge_ms, edge_start, edge_end, ms_per_m,
-    target_edge, target_fraction, place_edge, place_fraction, delay_ms, most_ms, k,
+    edge_ms, ms_per_m,
+    target_edge, target_fraction, place_edge, place_fraction, crow_m, delay_ms, most_ms, k,
     rows, blocks, row_of, rank_in, following,
-    chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest,
-    near_m2, near_row, away_m2, best_ms, best_side, top_ms, top_row,
+    chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest, chains, spare,
+    near_m, near_row, best_ms, best_side, top_ms, top_row,
 ):  # fmt: skip
     """The k soonest units by (delay + travel, row), exactly: what `_kernels.ball` answers.
 
-    No way leads farther than a metre in ms_per_m, so the straight line is a lower bound; the len(near_row) nearest
-    units are evaluated first, then whoever may still be sooner than the k-th; with k = 0 all are. A second bound needs
-    no label of the unit: every way passes a common ancestor, and takes as long as from the nearest of them at least.
-    A unit that needs more than most_ms[row] is not among the k; an empty most_ms limits none. Fills away_m2 (square
-    metres; -1: looked at, inf: has no place), best_ms (NEVER: not evaluated, or no way), best_side, top_ms, top_row.
-    Returns (found, frontier, evaluated, least_delay of those that were not): a unit that was not evaluated has
-    delay + travel >= its delay + frontier.
+    No way leads farther than a metre in ms_per_m, and none of a row's is shorter than crow_m[row]: the len(near_row)
+    nearest are evaluated first, then whoever may still be sooner than the k-th; with k = 0 all are. A second bound
+    needs no label of the unit: every way passes a common ancestor, and takes as long as from the nearest of them at
+    least. A unit that needs more than most_ms[row] is not among the k; an empty most_ms limits none. Fills best_ms
+    (NEVER: not evaluated, or no way), best_side, top_ms, top_row.
+    `chain_edge` to `spare` are the stop's label (see _label_stop); with chains < 0 it is made first.
+    Returns (found, frontier, evaluated, least_delay of those that were not, chains, spare): a unit that was not
+    evaluated has delay + travel >= its delay + frontier.
     """
     count = len(delay_ms)
     limited = len(most_ms) > 0
-    chains, spare = _label_stop(
-        target_edge, target_fraction, edge_ms, rank, parent, depth, up_first, up_depth, down_ms, loop_ms, size,
-        chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest,
-    )  # fmt: skip
-    x, y, reach_m = _round_about(chain_edge[:chains], edge_start, edge_end)
+    if chains < 0:
+        chains, spare = _label_stop(
+            target_edge, target_fraction, edge_ms, rank, parent, depth, up_first, up_depth, down_ms, loop_ms, size,
+            chain_edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest,
+        )  # fmt: skip
     least_delay = NEVER
-    near = 0
     for row in range(count):
         best_ms[row] = NEVER
         least_delay = min(least_delay, delay_ms[row])
-        least = np.float32(np.inf)
-        for side in range(2):
-            e = place_edge[row, side]
-            if e >= 0:
-                dx = edge_end[e, 0] - x
-                dy = edge_end[e, 1] - y
-                least = min(least, dx * dx + dy * dy)
-        away_m2[row] = least
+    near = 0
+    for row in range(count):
+        away = crow_m[row]
         if near < len(near_row):
             place = near
             near += 1
-        elif near > 0 and least < near_m2[near - 1]:
+        elif near > 0 and away < near_m[near - 1]:
             place = near - 1
         else:
             continue
-        while place > 0 and near_m2[place - 1] > least:
-            near_m2[place] = near_m2[place - 1]
+        while place > 0 and near_m[place - 1] > away:
+            near_m[place] = near_m[place - 1]
             near_row[place] = near_row[place - 1]
             place -= 1
-        near_m2[place] = least
+        near_m[place] = away
         near_row[place] = row
+    # Rows that are nearer than the farthest of these, or as far with a lower number, are all among them.
+    seen_m = near_m[near - 1] if near > 0 else np.float32(-1)
+    seen_row = near_row[near - 1] if near > 0 else -1
     found = 0
     evaluated = 0
-    enough_m2 = np.float32(np.inf)
-    nearest_left_m2 = np.float32(np.inf)
+    enough_m = np.float32(np.inf)
+    nearest_left_m = np.float32(np.inf)
     frontier = NEVER
     rest = np.empty(2, np.int32)
     chain = np.empty(2, np.int32)
@@ -274,12 +283,12 @@ def soonest(
     bound_of = np.empty(2, np.int32)
     for turn in range(near + count if chains > 0 else 0):
         row = near_row[turn] if turn < near else turn - near
-        if away_m2[row] < 0.0:
+        away = crow_m[row]
+        if away >= enough_m:
+            nearest_left_m = min(nearest_left_m, away)
             continue
-        if away_m2[row] >= enough_m2:
-            nearest_left_m2 = min(nearest_left_m2, away_m2[row])
+        if turn >= near and (away < seen_m or (away == seen_m and row <= seen_row)):
             continue
-        away_m2[row] = -1.0
         bound = NEVER
         for side in range(2):
             e = place_edge[row, side]
@@ -342,13 +351,11 @@ def soonest(
             found = _enter(best, row, top_ms, top_row, found, k)
             if found == k:
                 # Two milliseconds more, so that whoever is left out is later than the k-th for certain.
-                enough_m = (top_ms[k - 1] - least_delay + 2) / ms_per_m + reach_m if ms_per_m > 0.0 else np.inf
-                enough_m2 = np.float32(enough_m * enough_m)
-    if nearest_left_m2 < np.inf:
-        far_m = np.sqrt(np.float64(nearest_left_m2)) - reach_m
-        frontier = min(frontier, np.int32(min(max(far_m, 0.0) * ms_per_m, NEVER)))
+                enough_m = np.float32((top_ms[k - 1] - least_delay + 2) / ms_per_m if ms_per_m > 0.0 else np.inf)
+    if nearest_left_m < np.inf:
+        frontier = min(frontier, np.int32(min(np.float64(nearest_left_m) * ms_per_m, NEVER)))
     least_left = NEVER
     for row in range(count):
         if best_ms[row] == NEVER:
             least_left = min(least_left, delay_ms[row])
-    return found, frontier, evaluated, least_left
+    return found, frontier, evaluated, least_left, chains, spare

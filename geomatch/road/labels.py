@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Floats, Ints, Longs
+from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Floats, Ints, Longs, Singles
 from geomatch.road import _label_kernels as kernels
 from geomatch.road import _live_kernels as live_kernels
 from geomatch.road.hierarchy import Hierarchy, Weights
 from geomatch.road.network import RoadNetwork
 from geomatch.road.travel_time import Places, Soonest, Targets
+
+STOPS_KEPT = 512
+"""Labels of stops that each mode keeps, the oldest given up first: an open stop is asked about again and again."""
 
 
 class Labels:
@@ -48,37 +51,40 @@ def _blocks(hierarchy: Hierarchy) -> int:
     return -(-hierarchy.height // kernels.BLOCK)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where the ends of every edge lie: no road is closed or slowed by it, so all epochs share it."""
+    """Where the edges lie: no road is closed or slowed by it, so all epochs share it."""
 
-    start: npt.NDArray[np.float32]
-    """(E, 2) metres east and north; single precision and side by side, so that a bound costs one touch of memory."""
-    end: npt.NDArray[np.float32]
-    away_m: Floats
-    """(E,) in a straight line from start to end."""
+    def __init__(self, network: RoadNetwork) -> None:
+        self._network = network
 
-    @classmethod
-    def of(cls, network: RoadNetwork) -> Ground:
-        node_xy = np.stack([network.node_x, network.node_y], axis=1)
-        start, end = node_xy[network.edge_from], node_xy[network.edge_to]
-        away_m = np.hypot(end[:, 0] - start[:, 0], end[:, 1] - start[:, 1])
-        return cls(start=start.astype(np.float32), end=end.astype(np.float32), away_m=away_m)
+    @cached_property
+    def _start(self) -> npt.NDArray[np.float32]:
+        """(E, 2) metres east and north; in single precision and side by side: a bound costs one touch of memory."""
+        return self._at(self._network.edge_from)
+
+    @cached_property
+    def _end(self) -> npt.NDArray[np.float32]:
+        return self._at(self._network.edge_to)
+
+    def _at(self, node: Ints) -> npt.NDArray[np.float32]:
+        return np.stack([self._network.node_x[node], self._network.node_y[node]], axis=1, dtype=np.float32)
+
+    @cached_property
+    def _away_m(self) -> Floats:
+        """(E,) in a straight line from start to end."""
+        x, y, start, end = self._network.node_x, self._network.node_y, self._network.edge_from, self._network.edge_to
+        return np.hypot(x[end] - x[start], y[end] - y[start])
 
     def least_ms_per_m(self, edge_ms: Ints) -> float:
         """No edge takes less than this for each metre it leads away, so no way does. A hair below, for rounding."""
-        moves = (self.away_m > 0.0) & (edge_ms < NEVER_MS)
-        return float(np.min(edge_ms[moves] / self.away_m[moves])) * (1.0 - 1e-5) if moves.any() else 0.0
+        moves = (self._away_m > 0.0) & (edge_ms < NEVER_MS)
+        return float(np.min(edge_ms[moves] / self._away_m[moves])) * (1.0 - 1e-5) if moves.any() else 0.0
 
-    def at_least_ms(self, targets: Targets, places: Places, ms_per_m: float) -> Ints:
-        """(N,) as kernels.soonest bounds it: from the end of a unit's edge to a circle around all of the stop's."""
-        stop_xy = np.concatenate([self.start[targets.edge], self.end[targets.edge]]).astype(np.float64)
-        low, high = stop_xy.min(axis=0), stop_xy.max(axis=0)
-        # A decimetre for single precision, as there.
-        reach_m = float(np.hypot(*(high - low))) / 2 + 0.1
-        away_xy = self.end[places.edge] - (low + high) / 2
-        away_m = np.where(places.edge >= 0, np.hypot(away_xy[..., 0], away_xy[..., 1]), np.inf).min(axis=1)
-        return np.asarray(np.minimum(np.maximum(away_m - reach_m, 0.0) * ms_per_m, NEVER_MS), np.int32)
+    def crow_m(self, targets: Targets, places: Places) -> Singles:
+        """(N,) metres that no way undercuts, by the ends of edges alone; infinite for who has no place."""
+        out = np.empty(len(places.edge), np.float32)
+        kernels.crow(places.edge, targets.edge, self._start, self._end, out)
+        return out
 
 
 class HierarchyEngine:
@@ -103,7 +109,7 @@ class HierarchyEngine:
     def of(cls, network: RoadNetwork, hierarchy: Hierarchy, *, labels: int = 16_384) -> HierarchyEngine:
         """At the network's own times. A mode is weighed when it is first asked for: 35 ms per 100,000 edges. Each mode
         keeps up to `labels`."""
-        return cls(network, hierarchy, Ground.of(network), {}, labels)
+        return cls(network, hierarchy, Ground(network), {}, labels)
 
     def after(self, network: RoadNetwork) -> HierarchyEngine:
         """The same roads with other times, as after a closure: exact at once, its labels still to be made."""
@@ -134,7 +140,8 @@ class HierarchyEngine:
 
     def at_least_ms(self, targets: Targets, places: Places, mode: DrivingMode) -> Ints:
         """(N,) what each unit needs by road at the very least, from the straight line alone: 0.1 us each."""
-        return self._ground.at_least_ms(targets, places, self._mode(mode).least_ms_per_m)
+        ms_per_m = self._mode(mode).least_ms_per_m
+        return np.asarray(np.fmin(self._ground.crow_m(targets, places) * ms_per_m, NEVER_MS), np.int32)
 
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
@@ -160,7 +167,7 @@ class HierarchyEngine:
 
 
 class _StopLabel(NamedTuple):
-    """Where the kernel writes what it makes of a stop, a row for each target: see `_label_stop`."""
+    """What the kernel makes of a stop, a row for each target: see `_label_stop`. About 10 kB a target."""
 
     edge: Ints
     part: Ints
@@ -171,13 +178,16 @@ class _StopLabel(NamedTuple):
     least_ms: Ints
     above: Ints
     lowest: Ints
+    chains: int
+    """-1: it is still to be made."""
+    spare: int
 
     @classmethod
-    def of(cls, targets: int, hierarchy: Hierarchy) -> _StopLabel:
+    def blank(cls, targets: int, hierarchy: Hierarchy) -> _StopLabel:
         edge, part, round_ms, shared = np.empty((4, targets), np.int32)
         to_ms, least_ms, above, lowest = np.empty((4, targets, hierarchy.height), np.int32)
         to_blocks = np.empty((targets, _blocks(hierarchy)), np.int32)
-        return cls(edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest)
+        return cls(edge, part, round_ms, shared, to_ms, to_blocks, least_ms, above, lowest, -1, 0)
 
 
 class _Mode:
@@ -186,14 +196,12 @@ class _Mode:
     def __init__(self, ground: Ground, weights: Weights, labels: int) -> None:
         h = weights.hierarchy
         self.weights = weights
+        self._ground = ground
         self._climbing = h.rank, h.parent, h.depth, h.up_first, h.up_depth, weights.up_ms
         self.least_ms_per_m = ground.least_ms_per_m(weights.edge_ms)
-        self._ways = (
-            *self._climbing, weights.down_ms, weights.loop_ms, h.size,
-            weights.edge_ms, ground.start, ground.end, self.least_ms_per_m,
-        )  # fmt: skip
+        self._ways = *self._climbing, weights.down_ms, weights.loop_ms, h.size, weights.edge_ms, self.least_ms_per_m
         self._labels = Labels(h, labels)
-        self._stop = _StopLabel.of(2, h)
+        self._stops: dict[bytes, _StopLabel] = {}
         self._lock = threading.Lock()
 
     def warm(self, edges: Ints) -> None:
@@ -202,6 +210,7 @@ class _Mode:
 
     def forget(self, reached: Bools) -> Ints:
         with self._lock:
+            self._stops.clear()
             return self._labels.forget(reached)
 
     def k_soonest(self, targets: Targets, places: Places, delay_ms: Ints, k: int, most_ms: Ints | None) -> Soonest:
@@ -211,14 +220,18 @@ class _Mode:
         near = min(count, max(16, 2 * k)) if k else 0
         best, side = np.empty((2, count), np.int32)
         near_row, top_ms, top_row = np.empty(near, np.int32), np.empty(k, np.int32), np.empty(k, np.int32)
+        crow_m = self._ground.crow_m(targets, places)
         with self._lock:
-            if len(targets.edge) > len(self._stop[0]):
-                self._stop = _StopLabel.of(len(targets.edge), self.weights.hierarchy)
-            found, frontier, evaluated, least_delay = kernels.soonest(
-                *self._ways, targets.edge, targets.fraction, places.edge, places.fraction, delay_ms,
-                _UNLIMITED if most_ms is None else most_ms, k, *self._labels.held, *self._stop,
-                np.empty(near, np.float32), near_row, np.empty(count, np.float32), best, side, top_ms, top_row,
+            stop = self._stops.get(targets.key) or _StopLabel.blank(len(targets.edge), self.weights.hierarchy)
+            found, frontier, evaluated, least_delay, chains, spare = kernels.soonest(
+                *self._ways, targets.edge, targets.fraction, places.edge, places.fraction, crow_m, delay_ms,
+                _UNLIMITED if most_ms is None else most_ms, k, *self._labels.held, *stop,
+                np.empty(near, np.float32), near_row, best, side, top_ms, top_row,
             )  # fmt: skip
+            if stop.chains < 0:
+                if len(self._stops) >= STOPS_KEPT:
+                    del self._stops[next(iter(self._stops))]
+                self._stops[targets.key] = stop._replace(chains=chains, spare=spare)
         if k:
             rows, total = top_row[:found], top_ms[:found]
         else:

@@ -128,7 +128,7 @@ class Repair:
     def _make(self, mode: DrivingMode) -> None:
         network, hierarchy = self._usual.network, self._engine.hierarchy
         if self._ground is None:
-            self._ground = Ground.of(network)
+            self._ground = Ground(network)
         usual = self._engine.weights(mode)
         self.modes[mode] = LiveMode(network, self._usual.search.arcs, hierarchy, self._ground, mode, usual)
 

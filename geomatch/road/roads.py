@@ -24,6 +24,9 @@ hierarchy, if it has their labels; of units that have all moved since it was las
 PATIENCE_EDGES = 500
 """A search gives up after so many edges, and one for each unit: the units are crowded somewhere else. By then it has
 taken as long as the hierarchy will, about 50 us and 0.1 us a unit, so that a wrong guess costs no more than that."""
+STOPS_REMEMBERED = 4_096
+"""Stops that were asked about once. One that is asked about again is an open stop, as a rule, and will be again: from
+then on the hierarchy keeps its label, with which it needs a third of the time."""
 
 
 class Roads:
@@ -38,6 +41,7 @@ class Roads:
         self.epoch = 0
         """Of live roads: which of its changes these times are after. 0: as the map has them."""
         self.live_times: LiveTimes | None = None
+        self._asked: dict[bytes, None] = {}
 
     @classmethod
     def of(cls, network: RoadNetwork) -> Roads:
@@ -76,7 +80,8 @@ class Roads:
         if self.engine is None:
             return self.search.k_soonest(targets, places, delay_ms, k, mode, most_ms)
         units = len(delay_ms)
-        if k < units and self.network.edges * k <= (NEAR_EDGES + NEAR_EDGES_EACH * k) * units:
+        near = k < units and self.network.edges * k <= (NEAR_EDGES + NEAR_EDGES_EACH * k) * units
+        if near and not self._asked_before(targets):
             patience = PATIENCE_EDGES + units
             found = self.search.try_k_soonest(targets, places, delay_ms, k, mode, most_ms, patience=patience)
             if found is not None:
@@ -84,6 +89,15 @@ class Roads:
         found = self.engine.k_soonest(targets, places, delay_ms, k, mode, most_ms)
         # None: roads have just changed, and the hierarchy has not caught up with these times or has gone past them.
         return found or self.search.k_soonest(targets, places, delay_ms, k, mode, most_ms)
+
+    def _asked_before(self, targets: Targets) -> bool:
+        """Notes that it is asked about now. Any thread may; at worst a stop is forgotten."""
+        if targets.key in self._asked:
+            return True
+        if len(self._asked) >= STOPS_REMEMBERED:
+            self._asked.clear()
+        self._asked[targets.key] = None
+        return False
 
     def k_soonest_by(self, ask: Ask, late: Late) -> Soonest:
         """The same, or as much of it as is proven when `late` first says so."""

@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -32,6 +33,11 @@ class Targets:
 
     edge: Ints
     fraction: Floats
+
+    @cached_property
+    def key(self) -> bytes:
+        """Of equal targets it is equal."""
+        return self.edge.tobytes() + self.fraction.tobytes()
 
 
 @dataclass(frozen=True, kw_only=True)

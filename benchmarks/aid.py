@@ -97,7 +97,7 @@ def strips(region: Region) -> Jurisdictions:
 def eligibility(folder: Path, units: int, agreements: int, stops: int, step_s: float) -> dict[str, object]:
     region = Region.open(folder)
     rng = np.random.default_rng(2)
-    matcher = fleet(region, units, rng)
+    matcher = fleet(region, units, rng, eligible=1.0, clustered=False)
     words = [(), ("DrugK9",), ("Taser",), ("SWAT", "Taser")]
     matcher.register([
         dataclasses.replace(state.unit, agency=agency(n % (PROVIDERS + 1)), capabilities=words[n % len(words)])

@@ -29,6 +29,7 @@ from scipy.sparse.csgraph import dijkstra
 import geomatch
 from geomatch import Candidate, Fix, LonLat, Matcher, Need, Region, Stop, Unit
 from geomatch.backup import ranking, resolve
+from geomatch.fleet.view import FleetView
 from geomatch.maps.export import export
 from geomatch.model import Eta, Place, Verdict
 from geomatch.quantities import XY, DrivingMode
@@ -106,14 +107,19 @@ def block(matcher: Matcher, oracle: Export, stops: list[Stop], k: int) -> list[d
 
 
 def search(matcher: Matcher, stop: Stop, k: int, row: dict[str, Any]) -> ranking.Field:
-    view, region = matcher.fleet.view(), matcher.region
-    resolved = resolve.resolve(stop, region, matcher.priors, now=NOW)
-    request = ranking.aid_request(stop, resolved, NOW, {})
-    verdicts = region.eligibility.decide(request, view)
-    field = ranking.screen(stop, view, resolved, verdicts, priors=matcher.priors, now=NOW)
+    field = field_of(matcher, stop, matcher.fleet.view(), NOW)
     with Watch() as row["kernel"]:
-        region.times.k_soonest(resolved.targets, field.places, field.delay_ms, k, DrivingMode.routine)
+        matcher.region.times.k_soonest(field.resolved.targets, field.places, field.delay_ms, k, DrivingMode.routine)
     return field
+
+
+def field_of(matcher: Matcher, stop: Stop, view: FleetView, now: float) -> ranking.Field:
+    """Who may go, and from where."""
+    region = matcher.region
+    resolved = resolve.resolve(stop, region, matcher.priors, now=now)
+    request = ranking.aid_request(stop, resolved, now, {})
+    verdicts = region.eligibility.decide(request, view)
+    return ranking.screen(stop, view, resolved, verdicts, priors=matcher.priors, now=now)
 
 
 def by_dijkstra(oracle: Export, field: ranking.Field, k: int, row: dict[str, Any]) -> list[tuple[str, int]]:

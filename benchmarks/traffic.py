@@ -69,8 +69,12 @@ class Traffic:
         return f'{{"fixes":[{reports}]}}'.encode()
 
 
-def patrol(count: int) -> list[Unit]:
-    return [Unit(id=unit_id(n), agency="a.example") for n in range(count)]
+def patrol(count: int, *, eligible: float = 1.0) -> list[Unit]:
+    """A share of them has a dog."""
+    step = round(1 / eligible)
+    return [
+        Unit(id=unit_id(n), agency="a.example", capabilities=("k9",) if n % step == 0 else ()) for n in range(count)
+    ]
 
 
 def places(region: Region, count: int, seed: int) -> list[LonLat]:

@@ -27,6 +27,7 @@ from geomatch.fleet.rungs import FleetRungs
 from geomatch.model import (
     Availability,
     Comparison,
+    Degraded,
     Explanation,
     Fix,
     FixResult,
@@ -141,6 +142,15 @@ class Matcher:
         """All or none; in force in the very next answer. Raises UnknownClosure."""
         with self._closing:
             self._held.closed.reopen(ids)
+
+    @property
+    def epoch_lag(self) -> int:
+        """So many epochs behind it the hierarchy is, and answers are searched for; 0: it has caught up."""
+        return self._held.closed.epoch_lag
+
+    def degraded(self, *, now: UnixTime) -> tuple[Degraded, ...]:
+        """What is not as it should be, wherever a stop may be."""
+        return self._rungs.of(self.fleet.view(), now)
 
     def closures(self) -> list[HeldClosure]:
         """All that are held, by id, with the roads they are on."""

@@ -68,6 +68,11 @@ class ClosedRoads:
             self._held = {id_: one for id_, one in self._held.items() if id_ not in gone} | told
         return results
 
+    @property
+    def epoch_lag(self) -> int:
+        """As LiveRoads.epoch_lag."""
+        return self._live.epoch_lag
+
     def reopen(self, ids: Sequence[str]) -> None:
         """All or none. Raises UnknownClosure."""
         with self._telling:

@@ -138,6 +138,16 @@ class Intake:
             while await asyncio.to_thread(self.drain):
                 pass
 
+    @property
+    def queued(self) -> int:
+        """Messages that wait to be read."""
+        return self._queued()
+
+    @property
+    def filled(self) -> float:
+        """How much of the room for them is taken: at 1 the oldest are dropped."""
+        return max(self._queued() / self._most_messages, self._bytes / self._most_bytes)
+
     def counts(self) -> Counts:
         with self._lock:
             queued = self._queued()

@@ -54,6 +54,8 @@ class Journal:
         self._closing = False
         self.fault: str | None = None
         """Why nothing is taken now."""
+        self.trouble: str | None = None
+        """Why the store has taken nothing since it was last tried: a fault, if it lasts."""
         self._lost = 0
         self._thread = threading.Thread(target=self._run, name="geomatch journal", daemon=True)
         self._thread.start()
@@ -127,7 +129,7 @@ class Journal:
                 pass
         except Exception as fault:  # noqa: BLE001 - whatever it is, whoever waits has to know that nothing is written
             with self._changed:
-                self.fault = f"the journal has stopped ({fault}): start the service again"
+                self.fault = self.trouble = f"the journal has stopped ({fault}): start the service again"
                 self._changed.notify_all()
 
     def _taken(self) -> list[Line]:
@@ -180,11 +182,12 @@ class Journal:
             for line, record in zip(lines, records, strict=True):
                 line.record = record
             self._writing = []
-            self.fault = None
+            self.fault = self.trouble = None
             self._changed.notify_all()
 
     def _failed(self, why: str, tries: int) -> None:
         with self._changed:
+            self.trouble = why
             if tries >= self._tries_at_most:
                 self.fault = why
                 self._changed.notify_all()

@@ -8,10 +8,14 @@ from typing import Any
 
 from geomatch.journal.records import canonical, made, plain
 from geomatch.matcher import Matcher
-from geomatch.model import Ranking, Stop, UnitState
+from geomatch.model import Degraded, Ranking, Rung, Stop, UnitState
 from geomatch.quantities import UnixTime
 
 KIND = "ranking"
+UNRECORDED = Degraded(
+    code=Rung.unrecorded,
+    detail="the journal takes nothing now: this is answered and waits to be written, and nothing new is taken",
+)
 _LAZY = frozenset({"excluded", "beyond_k"})
 """Of thousands of units; `counts` has them by reason, and whoever replays the ranking has each of them again."""
 

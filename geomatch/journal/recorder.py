@@ -49,6 +49,7 @@ from geomatch.matcher import Matcher
 from geomatch.model import (
     Availability,
     Comparison,
+    Degraded,
     Explanation,
     Fix,
     FixResult,
@@ -183,6 +184,13 @@ class Recorder:
     def reopen_roads(self, ids: Sequence[str]) -> None:
         self._tell(RoadsReopened(ids=tuple(ids)))
 
+    @property
+    def epoch_lag(self) -> int:
+        return self.matcher.epoch_lag
+
+    def degraded(self, *, now: UnixTime) -> tuple[Degraded, ...]:
+        return (*self.matcher.degraded(now=now), *self._unrecorded())
+
     def closures(self) -> list[HeldClosure]:
         return self.matcher.closures()
 
@@ -289,8 +297,7 @@ class Recorder:
             stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes, on=on, late=late
         )
         asked = Question(stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes)
-        self._note(asked, answer, on)
-        return answer
+        return self._noted(asked, answer, on)
 
     def rank_units(
         self,
@@ -311,8 +318,7 @@ class Recorder:
         asked = Question(
             stop=stop, k=k, now=now, exclude_units=tuple(exclude_units), with_routes=with_routes, units=tuple(states)
         )
-        self._note(asked, answer, on)
-        return answer
+        return self._noted(asked, answer, on)
 
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """Not kept: it can be asked again of a replay."""
@@ -373,9 +379,15 @@ class Recorder:
         self.journal.wait(line)
         return said
 
-    def _note(self, asked: Question, answer: Ranking, on: Snapshot) -> None:
+    def _noted(self, asked: Question, answer: Ranking, on: Snapshot) -> Ranking:
+        """What is noted is what anybody can make again; that it is not written yet is no part of it."""
         assert on.event is not None  # noqa: S101 - each snapshot given here has one
         self.journal.note(rankings.KIND, on.event, Noted(asked, answer))
+        unrecorded = self._unrecorded()
+        return replace(answer, degraded=(*answer.degraded, *unrecorded)) if unrecorded else answer
+
+    def _unrecorded(self) -> tuple[Degraded, ...]:
+        return () if self.journal.trouble is None else (rankings.UNRECORDED,)
 
     def _note_state(self, memory: Memory) -> None:
         """Now and then, and once a day at least, since a day that is purged ends at one."""

@@ -136,6 +136,11 @@ class LiveRoads:
         """Rises with every change of the roads, and where one begins or ends; 0: as the map has them."""
         return self._moment.roads.epoch
 
+    @property
+    def epoch_lag(self) -> int:
+        """So many epochs the hierarchy is behind, in the mode that is farthest; 0: it is not, or there is none."""
+        return 0 if self._repair is None else self._repair.lag
+
     def at(self, now: UnixTime) -> Roads:
         """The roads in force at an instant."""
         return self._moment.at(now)

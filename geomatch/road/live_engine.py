@@ -42,7 +42,8 @@ class LiveMode:
     ) -> None:  # fmt: skip
         """At the map's own times, which are those of epoch 0. `usual`: the same, where somebody has made them."""
         self.mode = mode
-        self.epoch = 0
+        self.epoch = self.reached = 0
+        """The epoch it answers at, NO_EPOCH while it is being changed; and the last one it was brought to."""
         self._network, self._arcs, self._hierarchy = network, arcs, hierarchy
         self._weights = _own(usual or Weights.of(hierarchy, network, mode.row))
         # No closure makes a road faster, so the engine's straight line bound, made here, holds at all epochs.
@@ -83,7 +84,7 @@ class LiveMode:
                 *np.empty((3, h.height), np.int32),
             )  # fmt: skip
             forgotten = self._engine.forget(self._reached, self.mode)
-            self.epoch = epoch
+            self.epoch = self.reached = epoch
         return forgotten
 
     def relabel(self, edges: Ints) -> None:

@@ -78,6 +78,15 @@ class Repair:
             finally:
                 self._writing.release()
 
+    @property
+    def lag(self) -> int:
+        """Epochs that the mode farthest behind has still to follow."""
+        return (
+            self._epoch
+            if self._halted
+            else max([self._epoch - one.reached for one in [*self.modes.values()]], default=0)
+        )
+
     def wait(self, timeout_s: float | None) -> bool:
         return self._done.wait(timeout_s)
 

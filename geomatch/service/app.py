@@ -18,6 +18,7 @@ from geomatch.feeds.tally import Tally
 from geomatch.fleet.delta import FleetDelta
 from geomatch.model import Comparison, Explanation, FixOutcome, FixResult, Ranking, Status, Unit, UnitState
 from geomatch.quantities import UnixTime
+from geomatch.road.by_deadline import Late
 from geomatch.service import openapi, problems
 from geomatch.service.approvals import router as approval_routes
 from geomatch.service.bodies import (
@@ -27,15 +28,15 @@ from geomatch.service.bodies import (
     FixResults,
     FleetChange,
     FleetSnapshot,
-    Health,
     Include,
     RankingRequest,
-    Readiness,
     StatusReport,
     UnitList,
 )
 from geomatch.service.closures import router as closure_routes
 from geomatch.service.collections import router as collection_routes
+from geomatch.service.conditions import Conditions
+from geomatch.service.conditions import router as health_routes
 from geomatch.service.event_log import EventLog
 from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
@@ -47,6 +48,7 @@ from geomatch.service.marked_stops import by_marker
 from geomatch.service.metrics import Metrics
 from geomatch.service.metrics import router as metric_routes
 from geomatch.service.openapi import gives, takes
+from geomatch.service.pressure import Pressure
 from geomatch.service.security import Doors, Ring
 from geomatch.service.settings import Settings
 from geomatch.service.stop_watch import Looking, StopWatch
@@ -80,13 +82,23 @@ def create_app(
     settings, metrics, tally = settings or Settings(), Metrics(), Tally()
     # What routes are given; what runs by itself has the matcher.
     asked = matcher if ring is None else cast("Matcher", Tenants(matcher, clock=clock))
+    transports = () if feeds is None else feeds.transports
+    conditions = Conditions(Pressure(settings.pressure), transports)
     # No docs_url: FastAPI's page loads its scripts from other people's servers.
-    app = FastAPI(title="geomatch", version=_version(), docs_url=None, redoc_url=None, lifespan=_lifespan(watch))
+    app = FastAPI(
+        title="geomatch",
+        version=_version(),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(watch, conditions.pressure),
+    )
     problems.install(app)
-    rankings, fleet = _rankings(asked, clock, settings, metrics), _fleet(asked, clock, settings, metrics)
+    rankings, fleet = _rankings(asked, clock, settings, metrics, conditions), _fleet(asked, clock, settings, metrics)
     # What is added last is asked first.
     app.add_middleware(HotRoutes, endpoints=endpoints(rankings, fleet))
-    app.add_middleware(Doors, ring=ring, clock=clock, limits=limits or Limits(), metrics=metrics)
+    app.add_middleware(
+        Doors, ring=ring, clock=clock, limits=limits or Limits(), metrics=metrics, pressure=conditions.pressure
+    )
     app.include_router(rankings)
     app.include_router(_units(asked, clock, settings))
     app.include_router(fleet)
@@ -94,9 +106,8 @@ def create_app(
     _include_stops(app, matcher, asked, clock, settings)
     app.include_router(approval_routes(asked, clock, settings))
     app.include_router(collection_routes(asked, clock))
-    app.include_router(_health(matcher, watch))
+    app.include_router(health_routes(matcher, conditions, watch, clock=clock, to_anyone=ring is not None))
     app.include_router(metric_routes(metrics))
-    transports = () if feeds is None else feeds.transports
     metrics.watch(
         matcher,
         lambda: [("http", tally.counts()), *((one.intake.name, one.intake.counts()) for one in transports)],
@@ -118,16 +129,21 @@ def _include_stops(app: FastAPI, matcher: "Matcher", asked: "Matcher", clock: Cl
     app.include_router(closure_routes(asked, clock, settings, looking.look_soon))
 
 
-def _lifespan(watch: "RegionWatch | None") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    watch: "RegionWatch | None", pressure: Pressure
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        with watch or nullcontext():
-            yield
+        async with pressure.watched():
+            with watch or nullcontext():
+                yield
 
     return lifespan
 
 
-def _rankings(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Metrics) -> APIRouter:
+def _rankings(
+    matcher: "Matcher", clock: Clock, settings: Settings, metrics: Metrics, conditions: Conditions
+) -> APIRouter:
     router = APIRouter(tags=["rankings"])
     ranking_answer, explanation_answer = JsonAnswer(Ranking), JsonAnswer(Explanation)
     comparison_answer = JsonAnswer(Comparison)
@@ -144,24 +160,29 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Met
     async def post_ranking(request: Request) -> Response:
         """The k soonest units that may go, by eta_s and then unit id. All others are counted by reason; they are
         listed when `include` asks for it."""
+        begun = time.monotonic()
         ask = await read_ranking(request)
         if ask.units is None and not ask.include:
             # Here and not in a thread: handing it over costs more than the ranking itself (1.1 ms of CPU time
             # against 0.5 with 1,000 units held).
-            return answer(ask)
-        return await run_in_threadpool(answer, ask)
+            return answer(ask, begun)
+        return await run_in_threadpool(answer, ask, begun)
 
-    def answer(ask: RankingRequest) -> Response:
+    def answer(ask: RankingRequest, begun: float) -> Response:
         now = clock() if ask.now is None else ask.now
         with_routes = Include.route in ask.include
-        stop = stop_of(matcher, ask)
+        stop, late = stop_of(matcher, ask), _late(ask, begun)
+        conditions.pressure.check(stop.urgency)
         if ask.units is None:
-            ranking = matcher.rank(stop, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes)
+            ranking = matcher.rank(
+                stop, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes, late=late
+            )
         else:
             ranking = matcher.rank_units(
-                stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes
+                stop, ask.units, ask.k, now=now, exclude_units=ask.exclude_units, with_routes=with_routes, late=late
             )
         metrics.ranked(ranking)
+        ranking = conditions.said_in(ranking)
         if settings.notes:
             ranking = replace(ranking, notes=(*ranking.notes, *settings.notes))
         left_out = {Include.excluded, Include.beyond_k}.difference(ask.include)
@@ -192,6 +213,13 @@ def _rankings(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Met
         return comparison_answer(matcher.compare(ask.stop, now=clock() if ask.now is None else ask.now))
 
     return router
+
+
+def _late(ask: RankingRequest, begun: float) -> Late | None:
+    if ask.max_wait_ms is None:
+        return None
+    deadline = begun + ask.max_wait_ms / 1000
+    return lambda: time.monotonic() >= deadline
 
 
 def _units(matcher: "Matcher", clock: Clock, settings: Settings) -> APIRouter:
@@ -298,32 +326,6 @@ def _fleet(matcher: "Matcher", clock: Clock, settings: Settings, metrics: Metric
     def take_fixes(raw: bytes) -> Response:
         batch = read_fixes.of(raw)
         return results_answer(counted(matcher.update(batch.fixes, now=clock())))
-
-    return router
-
-
-def _health(matcher: "Matcher", watch: "RegionWatch | None") -> APIRouter:
-    router = APIRouter(tags=["service"])
-    health_answer, ready_answer = JsonAnswer(Health), JsonAnswer(Readiness)
-
-    @router.get("/healthz", summary="Does the process answer?", responses=gives(Health))
-    async def get_health() -> Response:
-        return health_answer(Health(status="ok"))
-
-    @router.get("/readyz", summary="Is a region loaded, and which?", responses=gives(Readiness))
-    async def get_readiness() -> Response:
-        region = matcher.region
-        return ready_answer(
-            Readiness(
-                status="ready",
-                region=region.name,
-                region_hash=region.hash,
-                epoch=matcher.epoch,
-                units=len(matcher.fleet.view().units),
-                attribution=region.attribution,
-                region_fault=None if watch is None else watch.fault,
-            )
-        )
 
     return router
 

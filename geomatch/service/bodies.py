@@ -16,7 +16,7 @@ from pydantic import FailFast
 
 from geomatch.aid.vocabulary import LocalWords
 from geomatch.errors import BadInput
-from geomatch.model import STRICT, Availability, Fix, FixResult, Status, Stop, Unit, UnitState
+from geomatch.model import STRICT, Availability, Degraded, Fix, FixResult, Status, Stop, Unit, UnitState
 from geomatch.quantities import UnixTime, checked_time
 from geomatch.service.marked_stops import OrByMarker
 
@@ -54,6 +54,9 @@ class RankingRequest:
     include: Annotated[tuple[Include, ...], MaxLen(len(Include))] = ()
     now: UnixTime | None = None
     """The moment to rank at, for replays and tests. null: the service's clock."""
+    max_wait_ms: Annotated[int, Ge(1), Le(60_000)] | None = None
+    """Since the request came in: then the answer is what is proven by then, as `complete.cut_at_deadline` says. Null:
+    the whole answer, however long it takes. What `include` adds is made after it."""
     local: LocalWords | None = None
     """Of `stop`: what is said of it in its agency's own words."""
 
@@ -205,6 +208,8 @@ class Readiness:
     """Of the map: to be shown wherever an answer is."""
     region_fault: str | None = None
     """Why the region that lies in the service's folder now is not the one that answers; null: it is."""
+    degraded: tuple[Degraded, ...] = ()
+    """What is not as it should be. Where keys are checked no agency is named here: rankings tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,20 @@ from typing import Generic, TypeVar, overload
 
 from geomatch.aid.agreements import Agreement, Agreements, in_force
 from geomatch.aid.clauses import Disclosed, Disclosure, Mode
-from geomatch.model import Availability, Candidate, Choice, Decision, Excluded, Fix, Reason, Status, UnitState, Verdict
+from geomatch.model import (
+    Availability,
+    Candidate,
+    Choice,
+    Decision,
+    Degraded,
+    Excluded,
+    Fix,
+    Reason,
+    Rung,
+    Status,
+    UnitState,
+    Verdict,
+)
 from geomatch.quantities import XY, Metres, Projection, UnixTime
 from geomatch.service.callers import Caller
 
@@ -53,6 +66,28 @@ def of_verdict(agency: str, verdict: Verdict | None, asking: Caller) -> Disclosu
             position=Disclosed.blurred, blur_m=float(verdict.disclosure.removeprefix("blurred_").removesuffix("_m"))
         )
     return Disclosure(position=Disclosed(verdict.disclosure))
+
+
+def degraded(found: Iterable[Degraded], shown: Callable[[str], Disclosure | None]) -> tuple[Degraded, ...]:
+    """Of an agency whose units are not even there for the caller, only that there is something."""
+    found = tuple(found)
+    hidden = [one for one in found if one.agency is not None and shown(one.agency) is None]
+    return (*(one for one in found if one not in hidden), *in_general(hidden))
+
+
+def in_general(found: Iterable[Degraded]) -> tuple[Degraded, ...]:
+    """Each code once, and whom it is about left out."""
+    return tuple(
+        {one.code: Degraded(code=one.code, detail=_IN_GENERAL.get(one.code, one.detail)) for one in found}.values()
+    )
+
+
+_IN_GENERAL = {
+    Rung.avl_outage: "no unit of an agency has reported for long: its AVL may be out",
+    Rung.feed_frozen: "an agency's messages come, but bring nothing newer: its feed stands still",
+    Rung.clock_ahead: "an agency's fixes are ahead of this clock: correct the one that is wrong",
+    Rung.map_gap: "many units of an agency stand where the map has no roads: a district may be missing",
+}
 
 
 def state(held: UnitState, shown: Disclosure, projection: Projection) -> UnitState:

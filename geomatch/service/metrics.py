@@ -131,6 +131,8 @@ class _Live(Collector):
         yield GaugeMetricFamily("geomatch_units", "Units that are held", value=len(view))
         yield _ages(self._clock() - view.fix_time)
         yield GaugeMetricFamily("geomatch_epoch", "Changes of live roads so far", value=self._matcher.epoch)
+        lag = self._matcher.epoch_lag
+        yield GaugeMetricFamily("geomatch_epoch_lag", "Of these, those the hierarchy has still to follow", value=lag)
         yield GaugeMetricFamily(
             "geomatch_open_stops", "Stops that are open", value=len(self._matcher.stops.view().stops)
         )

@@ -104,8 +104,9 @@ REFUSALS = {
     401: ("NotAuthenticated", "Nobody said who asks, or the key or token is not good here."),
     403: ("Forbidden", "The key is for something else, or this is another agency's."),
     429: ("TooMany", "Too many requests of one caller, or too many wrong credentials: see Retry-After."),
+    503: ("Later", "More is asked than can be answered, or nothing can be recorded now: see Retry-After."),
 }
-"""What the doors of a service with keys answer, of any operation."""
+"""What any operation may answer: the first three where keys are checked."""
 
 AT = {"lon": -97.7403, "lat": 30.2747}
 LINE = [AT, {"lon": -97.7391, "lat": 30.2750}]

@@ -26,15 +26,17 @@ class Operation:
     """All of them are needed; none: open to whoever reaches it."""
     once: bool = False
     """An Idempotency-Key makes a repetition harmless."""
+    can_wait: bool = False
+    """Refused first where more is asked than can be answered."""
 
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
 
 
-def _op(name: str, *scopes: Scope, once: bool = False) -> Operation:
+def _op(name: str, *scopes: Scope, once: bool = False, can_wait: bool = False) -> Operation:
     method, path = name.split()
-    return Operation(method, path, frozenset(scopes), once)
+    return Operation(method, path, frozenset(scopes), once, can_wait)
 
 
 # As routes are: of two that match, the first counts.
@@ -44,9 +46,9 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("GET /openapi.json"),
     _op("GET /metrics", Scope.metrics_read),
     _op("POST /v1/rankings", Scope.rankings_read),
-    _op("POST /v1/explanations", Scope.rankings_read),
-    _op("POST /v1/comparisons", Scope.rankings_read),
-    _op("GET /v1/units", Scope.rankings_read),
+    _op("POST /v1/explanations", Scope.rankings_read, can_wait=True),
+    _op("POST /v1/comparisons", Scope.rankings_read, can_wait=True),
+    _op("GET /v1/units", Scope.rankings_read, can_wait=True),
     _op("PUT /v1/units/{unit_id:path}/status", Scope.status_write),
     _op("GET /v1/units/{unit_id:path}", Scope.rankings_read),
     _op("PUT /v1/units/{unit_id:path}", Scope.status_write),
@@ -57,7 +59,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("POST /v1/fixes:raw", Scope.fixes_write),
     _op("POST /v1/fixes:stream", Scope.fixes_write),
     _op(f"{SOCKET} /v1/fixes/ws", Scope.fixes_write),
-    _op("GET /v1/feeds", Scope.audit_read),
+    _op("GET /v1/feeds", Scope.audit_read, can_wait=True),
     _op("GET /v1/stops", Scope.rankings_read),
     _op("POST /v1/stops", Scope.stops_write, once=True),
     _op("GET /v1/events", Scope.rankings_read),
@@ -68,16 +70,16 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("POST /v1/assignments", Scope.stops_write, once=True),
     _op("GET /v1/assignments/{assignment_id}", Scope.rankings_read),
     _op("PATCH /v1/assignments/{assignment_id}", Scope.stops_write),
-    _op("GET /v1/overrides", Scope.audit_read),
+    _op("GET /v1/overrides", Scope.audit_read, can_wait=True),
     _op("GET /v1/approvals", Scope.rankings_read),
     _op("POST /v1/approvals", Scope.stops_write),
     _op("POST /v1/approvals/answers", Scope.agreements_admin),
     _op("GET /v1"),
     _op("GET /v1/conformance"),
-    _op("GET /v1/collections", Scope.rankings_read),
-    _op("GET /v1/collections/{collection_id}", Scope.rankings_read),
-    _op("GET /v1/collections/{collection_id}/items", Scope.rankings_read),
-    _op("GET /v1/collections/{collection_id}/items/{feature_id:path}", Scope.rankings_read),
+    _op("GET /v1/collections", Scope.rankings_read, can_wait=True),
+    _op("GET /v1/collections/{collection_id}", Scope.rankings_read, can_wait=True),
+    _op("GET /v1/collections/{collection_id}/items", Scope.rankings_read, can_wait=True),
+    _op("GET /v1/collections/{collection_id}/items/{feature_id:path}", Scope.rankings_read, can_wait=True),
     _op("GET /v1/closures", Scope.rankings_read),
     _op("POST /v1/closures", Scope.maps_admin),
     _op("POST /v1/closures:import", Scope.maps_admin),

@@ -16,8 +16,10 @@ from starlette.requests import ClientDisconnect
 from geomatch import errors
 from geomatch.aid.vocabulary import UnclearWord
 from geomatch.journal.faults import BadJournal, JournalDown
+from geomatch.journal.log import PATIENCE_S
 from geomatch.service.bodies import FieldError, Problem
 from geomatch.service.callers import Forbidden
+from geomatch.service.pressure import RETRY_AFTER_S, Overloaded
 
 SHOWN_ERRORS = 100
 LONGEST_LOCATION = 200
@@ -78,6 +80,7 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         errors.BadMap: Kind(422, "bad_map", "Map cannot be used"),
         errors.BadRegion: Kind(503, "bad_region", "Region cannot be used"),
         JournalDown: Kind(503, "journal_down", "Nothing can be recorded now"),
+        Overloaded: Kind(503, "overloaded", "More is asked than can be answered"),
         BadJournal: Kind(503, "bad_journal", "The journal cannot be used"),
         errors.BadInput: Kind(422, "bad_input", "Request is not valid"),
         UnclearWord: Kind(422, "unclear_word", "Which of these is meant?"),
@@ -91,6 +94,10 @@ KINDS: Mapping[type[Exception], Kind] = MappingProxyType(
         ClientDisconnect: Kind(400, "disconnected", "Request ended early"),
     }
 )
+RETRY_AFTER: Mapping[type[Exception], Mapping[str, str]] = MappingProxyType(
+    {JournalDown: {"retry-after": str(round(PATIENCE_S))}, Overloaded: {"retry-after": str(RETRY_AFTER_S)}}
+)
+"""What will be taken when it is sent again a little later, as it is."""
 UNFORESEEN = Kind(500, "internal", "Fault in the service")
 
 
@@ -113,7 +120,8 @@ def of(fault: Exception) -> Response:
     kind = kind_of(fault)
     detail = str(fault) if kind is not UNFORESEEN else "the service failed; it is not the request's fault"
     parts = {"choices": to_json([str(one) for one in fault.choices])} if isinstance(fault, UnclearWord) else {}
-    return answer(kind, detail, faults=fault.errors if isinstance(fault, InvalidBody) else None, parts=parts)
+    faults = fault.errors if isinstance(fault, InvalidBody) else None
+    return answer(kind, detail, faults=faults, headers=RETRY_AFTER.get(type(fault)), parts=parts)
 
 
 def _on_known(_request: Request, fault: Exception) -> Response:

@@ -23,6 +23,7 @@ from geomatch.service.idempotency import Repeats
 from geomatch.service.limiting import LOCKED_S, Limits, Lockout, Rates
 from geomatch.service.metrics import Metrics
 from geomatch.service.operations import SOCKET, Operation, Operations
+from geomatch.service.pressure import RETRY_AFTER_S, Level, Overloaded, Pressure
 from geomatch.service.tokens import Denied, Fetch, Tokens
 
 Headers = list[tuple[bytes, bytes]]
@@ -41,6 +42,7 @@ TOO_MANY = problems.Kind(429, "too_many_requests", "Too many requests")
 FORBIDDEN = problems.Kind(403, "forbidden", "Not for this caller")
 LONG_HEADERS = problems.Kind(431, "headers_too_large", "Headers are too large")
 NO_PATH = problems.Kind(404, "no_such_path", "Not Found")
+OVERLOADED = problems.KINDS[Overloaded]
 NO_METHOD = problems.Kind(405, "method_not_allowed", "Method Not Allowed")
 
 
@@ -109,8 +111,11 @@ class Ring:
 class Doors:
     """The ASGI layer. Without a ring everybody is the operator, and only limits and measures are left of it."""
 
-    def __init__(self, app: ASGIApp, *, ring: Ring | None, clock: Clock, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, *, ring: Ring | None, clock: Clock, limits: Limits, metrics: Metrics, pressure: Pressure
+    ) -> None:
         self._app, self._ring, self._clock, self._limits, self._metrics = app, ring, clock, limits, metrics
+        self._pressure = pressure
         self._operations = Operations()
         self._rates = Rates(limits.requests_per_minute)
         self._lockout = Lockout()
@@ -130,6 +135,7 @@ class Doors:
                 asking = OPERATOR
             else:
                 asking = await self._admitted(self._ring, method, operation, scope, authorization)
+            self._check_pressure(operation, asking)
         except Refused as no:
             await _refuse(no, scope, receive, timed)
             return
@@ -141,6 +147,12 @@ class Doors:
                 await self._app(scope, receive, timed)
         finally:
             CALLER.reset(token)
+
+    def _check_pressure(self, operation: Operation | None, asking: Caller) -> None:
+        """Raises Refused for what can wait."""
+        if operation is not None and operation.can_wait and self._pressure.level > Level.calm:
+            detail = "more is asked than can be answered, and this can wait: ask again in a second"
+            raise Refused(OVERLOADED, detail, "overloaded", {"retry-after": str(RETRY_AFTER_S)}, asking.id)
 
     def _read_headers(self, headers: Headers) -> bytes | None:
         """The one Authorization header. Raises Refused."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from geomatch.backup.stop_events import EventKind
 from geomatch.errors import BadInput
+from geomatch.service.pressure import PressureLimits
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins, not one
 
@@ -58,5 +59,7 @@ class Settings:
     """A longer body is refused with 413 before it is read; 10,000 units with their fixes are about 4 MB."""
     notes: tuple[str, ...] = ()
     """Added to those of every ranking, as "simulated" where the units are."""
+    pressure: PressureLimits = field(default_factory=PressureLimits)
+    """When the service is overloaded, and refuses what can wait."""
     webhooks: tuple[WebhookTarget, ...] = ()
     """Where events of open stops are posted."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from geomatch.fleet.limits import FleetLimits
     from geomatch.matcher import Matcher
     from geomatch.region import Region
+    from geomatch.road.by_deadline import Late
 
 
 class Tenants:
@@ -162,6 +163,7 @@ class Tenants:
         now: UnixTime,
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
+        late: Late | None = None,
     ) -> Ranking:
         """Raises Forbidden for a stop of another agency: what its partners disclose, they disclose to it alone.
 
@@ -169,7 +171,7 @@ class Tenants:
         to them, whatever it discloses to the agency that has the ambulances there.
         """
         asking = caller()
-        ranking = self._matcher.rank(stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes)
+        ranking = self._matcher.rank(stop, k, now=now, exclude_units=exclude_units, with_routes=with_routes, late=late)
         _check_own(ranking, asking)
         return ranking if asking.is_everyone else self._shown(ranking, asking)
 
@@ -182,10 +184,11 @@ class Tenants:
         now: UnixTime,
         exclude_units: Sequence[str] = (),
         with_routes: bool = False,
+        late: Late | None = None,
     ) -> Ranking:
         """Whole: whoever sends where the units are knows it."""
         ranking = self._matcher.rank_units(
-            stop, states, k, now=now, exclude_units=exclude_units, with_routes=with_routes
+            stop, states, k, now=now, exclude_units=exclude_units, with_routes=with_routes, late=late
         )
         _check_own(ranking, caller())
         return ranking
@@ -285,6 +288,7 @@ class Tenants:
             ranking,
             candidates=tuple(map(self._candidate_shown(receiver, asking), ranking.candidates)),
             excluded=disclosure.Shown(ranking.excluded, self._excluded_shown(receiver, asking)),
+            degraded=disclosure.degraded(ranking.degraded, lambda agency: self._disclosed(agency, asking)),
         )
 
     def _candidate_shown(self, receiver: str | None, asking: Caller) -> Callable[[Candidate], Candidate]:

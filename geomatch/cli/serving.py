@@ -69,6 +69,8 @@ def serve(
     With --journal whatever is acknowledged is in that file (or PostgreSQL) before, and the next start knows it again;
     --fleet then counts on the first start alone.
 
+    With OTEL_EXPORTER_OTLP_ENDPOINT in the environment a span of each request goes to that OpenTelemetry collector.
+
     Positions come over HTTP, and with --feeds by UDP and MQTT as well; `GET /v1/feeds` tells what became of them.
 
     \b
@@ -81,6 +83,7 @@ def serve(
     from geomatch.service.app import create_app
     from geomatch.service.security import Ring
     from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
+    from geomatch.service.tracing import from_environment
     from geomatch.service.watch import RegionWatch
 
     open_to_all = allow_open or keys is not None
@@ -90,6 +93,7 @@ def serve(
     tls, ring = _read_tls(tls_cert, tls_key, client_ca), None if keys is None else Ring(keys)
     if ring is not None and tls is None and not is_loopback(host):
         sys.stderr.write("geomatch: keys travel in clear text: use --tls-cert, or a proxy that speaks TLS\n")
+    traces = from_environment(os.environ)
     if check_config:
         with _opened(region, fleet) as matcher:
             print(_summary(matcher, ring, plan, tls))
@@ -99,7 +103,9 @@ def serve(
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener, tls)}\n")
         watch = RegionWatch(matcher, region, tell=lambda line: print(f"geomatch: {line}", file=sys.stderr, flush=True))
-        run(create_app(matcher, watch=watch, feeds=_feeds(plan, matcher), ring=ring), listener, tls)
+        run(create_app(matcher, watch=watch, feeds=_feeds(plan, matcher), ring=ring, traces=traces), listener, tls)
+    if traces is not None:
+        traces.shutdown()
 
 
 @contextmanager

@@ -54,10 +54,13 @@ from geomatch.service.settings import Settings
 from geomatch.service.stop_watch import Looking, StopWatch
 from geomatch.service.stops import router as stop_routes
 from geomatch.service.tenancy import Tenants
+from geomatch.service.tracing import FASTAPI_OFF, Traced
 from geomatch.service.webhooks import Webhooks
 from geomatch.service.wire import JsonAnswer, JsonBody
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
     from geomatch.matcher import Matcher
     from geomatch.service.watch import RegionWatch
 
@@ -73,11 +76,12 @@ def create_app(
     feeds: Feeds | None = None,
     ring: Ring | None = None,
     limits: Limits | None = None,
+    traces: "TracerProvider | None" = None,
 ) -> FastAPI:
     """The application over `matcher`; `clock` tells the time of whatever does not bring its own.
 
     `watch` runs for as long as the application does, and so do the transports of `feeds`. Without a `ring` of keys
-    whoever reaches it may do everything.
+    whoever reaches it may do everything. `traces`: where spans of requests go; None: there are none.
     """
     settings, metrics, tally = settings or Settings(), Metrics(), Tally()
     # What routes are given; what runs by itself has the matcher.
@@ -86,12 +90,9 @@ def create_app(
     conditions = Conditions(Pressure(settings.pressure), transports)
     # No docs_url: FastAPI's page loads its scripts from other people's servers.
     app = FastAPI(
-        title="geomatch",
-        version=_version(),
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_lifespan(watch, conditions.pressure),
-    )
+        title="geomatch", version=_version(), docs_url=None, redoc_url=None,
+        lifespan=_lifespan(watch, conditions.pressure), telemetry=FASTAPI_OFF,
+    )  # fmt: skip
     problems.install(app)
     rankings, fleet = _rankings(asked, clock, settings, metrics, conditions), _fleet(asked, clock, settings, metrics)
     # What is added last is asked first.
@@ -99,6 +100,8 @@ def create_app(
     app.add_middleware(
         Doors, ring=ring, clock=clock, limits=limits or Limits(), metrics=metrics, pressure=conditions.pressure
     )
+    if traces is not None:
+        app.add_middleware(Traced, provider=traces)
     app.include_router(rankings)
     app.include_router(_units(asked, clock, settings))
     app.include_router(fleet)
@@ -123,6 +126,7 @@ def _include_stops(app: FastAPI, matcher: "Matcher", asked: "Matcher", clock: Cl
     log = EventLog(run=secrets.token_hex(4))
     hooks = Webhooks(settings.webhooks, clock, log.id_of)
     looking = Looking(StopWatch(matcher), clock, lambda events: hooks.send(log.append(events)))
+    app.state.about_to_end = log.end
     # Before the stops: a path of theirs takes whatever follows, since ids may have slashes.
     app.include_router(event_routes(asked, log, hooks, looking))
     app.include_router(stop_routes(asked, clock, settings, looking.look_soon))

@@ -34,6 +34,7 @@ class EventLog:
         self._seq = 0
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._ended = False
         self._json = adapter(StopEvent)
 
     @property
@@ -47,10 +48,23 @@ class EventLog:
             new = [Logged(seq, event, data) for seq, (event, data) in enumerate(written, start=self._seq + 1)]
             self._ring.extend(new)
             self._seq += len(new)
-            for bell, loop in self._waiting.items():
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(bell.set)
+            self._ring_bells()
         return new
+
+    @property
+    def ended(self) -> bool:
+        """The service is about to stop: a reader that has all goes, and asks again where the next one runs."""
+        return self._ended
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            self._ring_bells()
+
+    def _ring_bells(self) -> None:
+        for bell, loop in self._waiting.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(bell.set)
 
     def since(self, seq: int) -> list[Logged] | None:
         """All after `seq`; None: some of them are gone. O(what is returned)."""
@@ -73,13 +87,13 @@ class EventLog:
         return int(number)
 
     async def after(self, seq: int) -> None:
-        """Returns when there is something after `seq`."""
+        """Returns when there is something after `seq`, or nothing more will be."""
         bell = asyncio.Event()
         with self._lock:
             self._waiting[bell] = asyncio.get_running_loop()
         try:
             # Looked at only after the bell hangs, so that nothing comes in between.
-            while self._seq <= seq:
+            while self._seq <= seq and not self._ended:
                 await bell.wait()
                 bell.clear()
         finally:

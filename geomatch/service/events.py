@@ -108,6 +108,8 @@ async def _stream(log: EventLog, last_event_id: str | None, wanted: Wanted) -> A
             seq = log.newest
             yield ServerSentEvent(event="reset", id=log.id_of(seq), raw_data="{}")
             continue
+        if log.ended and not new:
+            return
         for one in new:
             seq = one.seq
             if wanted(one):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import signal
 import socket
 import ssl
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,8 +95,34 @@ def run(app: FastAPI, listener: socket.socket, tls: Tls | None = None) -> None:
     # all while every request waits: 90 to 150 ms, a few times a minute under load, against 8 to 25.
     gc.collect()
     gc.freeze()
-    with suppress(KeyboardInterrupt):
+    with _terminated_as_interrupted(), suppress(KeyboardInterrupt):
         server(app, tls).run(sockets=[listener])
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """uvicorn sends itself the signal that stopped it once more, and a plain SIGTERM would end the process there: with
+    the journal open and the last spans unsent."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that it is about to end before it waits for its answers: streams of events have no end."""
+
+    def __init__(self, config: uvicorn.Config, about_to_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.about_to_end = about_to_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.about_to_end()
+        await super().shutdown(sockets)
 
 
 def server(app: FastAPI, tls: Tls | None = None) -> uvicorn.Server:
@@ -111,4 +140,4 @@ def server(app: FastAPI, tls: Tls | None = None) -> uvicorn.Server:
         ssl_cert_reqs=ssl.CERT_REQUIRED if tls is not None and tls.client_ca is not None else ssl.CERT_NONE,
         timeout_graceful_shutdown=5,
     )
-    return uvicorn.Server(config)
+    return _Server(config, app.state.about_to_end)

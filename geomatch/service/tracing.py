@@ -15,11 +15,12 @@ from geomatch.errors import BadInput
 from geomatch.service.operations import SOCKET, Operations
 
 if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
     from opentelemetry.sdk.trace import TracerProvider
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-FASTAPI_OFF: Mapping[str, bool] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+FASTAPI_OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """Its own would begin as soon as any library of the process sets a provider up."""
 
 

@@ -29,9 +29,6 @@ ODD = (
     [], {}, [[]], {"": ""}, "x" * 300, [None], 5e-324, "2026-02-30T25:61:00Z", "-180", "90.0000001",
 )  # fmt: skip
 """Values that something may have forgotten."""
-LOOPS = "geomatch.aid._kernels geomatch.backup._kernels geomatch.road._kernels geomatch.road._hierarchy_kernels "
-LOOPS += "geomatch.road._label_kernels geomatch.road._live_kernels geomatch.compiled"
-"""numba compiles these: counting in them would keep it from that."""
 
 
 def main() -> int:
@@ -70,7 +67,7 @@ def fuzz(name: str, seconds: int, found: Path, corpus: Path) -> int:
     """In a process of its own: libFuzzer ends it."""
     import atheris
 
-    with atheris.instrument_imports(include=["geomatch"], exclude=LOOPS.split()):
+    with atheris.instrument_imports(include=["geomatch"], exclude=compiled()):
         from fuzz_targets import targets
     target = targets()[name]
     found.mkdir(parents=True, exist_ok=True)
@@ -86,6 +83,16 @@ def fuzz(name: str, seconds: int, found: Path, corpus: Path) -> int:
     atheris.Setup([sys.argv[0], *options], target.run, custom_mutator=_Mutator(atheris))
     atheris.Fuzz()
     return 0
+
+
+def compiled() -> list[str]:
+    """The modules with loops that numba compiles: counting in them would keep it from that."""
+    package = HERE.parent / "geomatch"
+    return [
+        ".".join(path.relative_to(HERE.parent).with_suffix("").parts)
+        for path in package.rglob("*.py")
+        if "njit" in (text := path.read_text(encoding="utf-8")) or "@kernel" in text
+    ]
 
 
 class _Mutator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -576,6 +577,25 @@ def test_units_judged_by_their_kind_are_judged_as_each_by_itself(world, seed):
     for later in (again, third):
         for name in ("codes", "row", "request_ms"):
             np.testing.assert_array_equal(getattr(first, name), getattr(later, name))
+
+
+def test_a_status_or_a_loan_counts_at_once_though_the_roster_is_the_same():
+    people = [unit(f"e{n:02}") for n in range(40)]
+    paper = Agreements([grant(home_cover=HomeCover(min_units=30))])
+    ready = Eligibility(Places(agreements=paper, jurisdictions=towns()))
+    roster, nobody = crew(*people), QuotaView()
+    for away, lent in [(0, 0), (0, 0), (9, 0), (10, 0), (9, 1), (0, 10), (0, 9), (0, 0)]:
+        now = copy.copy(roster)
+        availability = np.zeros(40, np.uint8)
+        availability[:away] = 2
+        object.__setattr__(now, "availability", availability)
+        loans = [
+            Lent(unit=f"e{39 - n:02}", incident="stop-2", agreement="other", version=1, provider=EAST, receiver=NORTH,
+                 taken_at=NOON - 60) for n in range(lent)
+        ]  # fmt: skip
+        codes = ready.decide(request(), now, Quotas(loans).view() if loans else nobody).codes
+        # Of those at home one more may go while 30 stay; whoever is away leaves as many at home as before.
+        assert (codes[20] == 0) == (40 - away - lent > 30), (away, lent)
 
 
 def test_units_that_are_all_different_are_not_sorted():

@@ -101,13 +101,6 @@ def count_cover(agency, officers, state, count, provider_of_agency, out_units, o
 
 
 @kernel
-def count_kinds(first, state, out_count):
-    """Add each unit to the stand-in for its kind and state."""
-    for n in range(first.shape[0]):
-        out_count[first[n] + state[n]] += 1
-
-
-@kernel
 def cover_of_rows(provider_of, counts_as_cover, units, officers, out_units, out_officers):
     """Sum what each row's provider has at home over the availabilities that the row counts."""
     for row in range(provider_of.shape[0]):
@@ -118,10 +111,9 @@ def cover_of_rows(provider_of, counts_as_cover, units, officers, out_units, out_
 
 
 @kernel
-def spread(first, state, code, row, wait_ms, out_code, out_row, out_wait_ms):
+def spread(stand_in, code, row, wait_ms, out_code, out_row, out_wait_ms):
     """Give each unit what was judged of the stand-in for its kind and state."""
-    for n in range(first.shape[0]):
-        stand_in = first[n] + state[n]
-        out_code[n] = code[stand_in]
-        out_row[n] = row[stand_in]
-        out_wait_ms[n] = wait_ms[stand_in]
+    for n in range(stand_in.shape[0]):
+        out_code[n] = code[stand_in[n]]
+        out_row[n] = row[stand_in[n]]
+        out_wait_ms[n] = wait_ms[stand_in[n]]

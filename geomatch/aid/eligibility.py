@@ -18,7 +18,7 @@ import shapely
 from geomatch.aid import _kernels
 from geomatch.aid._kernels import ASKS_COVER, GRANT, IDLE, LIMIT_OFF, NO_GRANT, OWN, PROHIBITION
 from geomatch.aid.agreements import Agreement
-from geomatch.aid.alike import Kinds, KindsOf
+from geomatch.aid.alike import Alike, AlikeOf
 from geomatch.aid.approval import Asked, standing
 from geomatch.aid.clauses import Mode
 from geomatch.aid.grants import RANK, Grants, Words, capability_words, grants_to
@@ -66,7 +66,7 @@ class Eligibility:
         self.places = places
         self._grants: dict[str, tuple[int, Grants]] = {}
         self._bound: dict[str, _Bound] = {}
-        self._kinds_of = KindsOf()
+        self._alike_of = AlikeOf()
 
     def decide(self, request: AidRequest, units: Units, quotas: QuotaView | None = None) -> Verdicts:
         """May each unit go? A dozen operations on the grants' columns, then one pass over the units.
@@ -77,7 +77,10 @@ class Eligibility:
             return Verdicts.without_agreements(request, units)
         grants = self._grants_to(request.agency or "", request.now)
         bound = self._bind(request.agency or "", grants, units)
-        return _decided(request, self.places, grants, bound, units, quotas or _NOBODY_LENT, self._kinds_of(units))
+        quotas = quotas or _NOBODY_LENT
+        state = states(units, quotas)
+        alike = self._alike_of(units, quotas, state)
+        return _decided(request, self.places, grants, bound, units, quotas, state, alike)
 
     def _grants_to(self, receiver: str, now: UnixTime) -> Grants:
         era = self.places.era(now)
@@ -161,12 +164,12 @@ def _decided(
     bound: _Bound,
     units: Units,
     quotas: QuotaView,
-    kinds: Kinds | None,
+    state: Bytes,
+    alike: Alike | None,
 ) -> Verdicts:
-    state = states(units, quotas)
     cover = None
     if grants.shared or grants.covered:
-        cover = Cover.of(len(grants.providers), bound.side, units, state, kinds)
+        cover = Cover.of(len(grants.providers), bound.side, units, state, alike)
     ruling = _ruling(request, grants, _full(request, grants, quotas, cover))
     lifting = grants.lifts if request.urgency == Urgency.officer_emergency else bound.none
     extra_of, extra = bound.none_extra
@@ -174,8 +177,8 @@ def _decided(
         extra_of, extra = _own_gates(request, places, grants, bound, units, quotas, ruling.kind, lifting)
     cover_units, cover_officers = bound.no_cover if cover is None else cover.of_rows(grants)
     gates = grants.gates if lifting is bound.none else grants.gates & ~(lifting * np.uint8(ASKS_COVER))
-    kinds = None if len(extra) else kinds  # gates of a unit's own tell units of one kind apart
-    judged, of_judged = (units, state) if kinds is None else (kinds, kinds.state)
+    alike = None if len(extra) else alike  # gates of a unit's own tell units of one kind apart
+    judged, of_judged = (units, state) if alike is None else (alike.kinds, alike.kinds.state)
     out_code, out_row, out_wait_ms = _unfilled(len(judged.agency))
     _kernels.judge_units(
         judged.agency, judged.capability_bits, judged.officers, of_judged,
@@ -186,10 +189,10 @@ def _decided(
         Reason.prohibited.code, Reason.no_agreement.code, Reason.capability_denied.code, Reason.home_cover.code,
         out_code, out_row, out_wait_ms,
     )  # fmt: skip
-    if kinds is not None:
+    if alike is not None:
         of_kind = out_code, out_row, out_wait_ms
         out_code, out_row, out_wait_ms = _unfilled(len(units.agency))
-        _kernels.spread(kinds.first, state, *of_kind, out_code, out_row, out_wait_ms)
+        _kernels.spread(alike.stand_in, *of_kind, out_code, out_row, out_wait_ms)
     return Verdicts(
         codes=out_code,
         row=out_row,

@@ -21,7 +21,7 @@ from geomatch.model import Availability, Unit
 from geomatch.quantities import Bools, Bytes, Floats, Ints
 
 if TYPE_CHECKING:
-    from geomatch.aid.alike import Kinds
+    from geomatch.aid.alike import Alike
 
 
 class Units(Protocol):
@@ -72,16 +72,15 @@ class Cover:
     officers: Ints
 
     @classmethod
-    def of(cls, providers: int, side: Ints, units: Units, state: Bytes, kinds: Kinds | None = None) -> Cover:
-        """`side`: agency -> provider; `state`: see `states`. O(units), and three times as quick by their kinds."""
+    def of(cls, providers: int, side: Ints, units: Units, state: Bytes, alike: Alike | None = None) -> Cover:
+        """`side`: agency -> provider; `state`: see `states`. O(units), or of their kinds."""
         count, officers = (np.zeros((providers, STATES), np.int32) for _ in range(2))
-        if kinds is None:
+        if alike is None:
             one_each = np.ones(len(units.agency), np.int32)
             _kernels.count_cover(units.agency, units.officers, state, one_each, side, count, officers)
         else:
-            alike = np.zeros(kinds.count, np.int32)
-            _kernels.count_kinds(kinds.first, state, alike)
-            _kernels.count_cover(kinds.agency, kinds.officers, kinds.state, alike, side, count, officers)
+            kinds = alike.kinds
+            _kernels.count_cover(kinds.agency, kinds.officers, kinds.state, alike.count, side, count, officers)
         return cls(count, officers)
 
     @property

@@ -103,6 +103,11 @@ class Matcher:
         """Rises with every change of live roads; 0: none yet."""
         return self._held.closed.epoch
 
+    @property
+    def off_the_record(self) -> Matcher:
+        """For whoever ranks again and again, and keeps what is worth it: no journal notes what is asked of this one."""
+        return self
+
     def memory(self) -> Memory:
         """What it knows now; whoever tells it something waits. About 10 ms at 10,000 units."""
         with self._closing, self._telling, self.stops.deciding:

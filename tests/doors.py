@@ -31,6 +31,8 @@ PLACES = {"own": (0.0001, 0.0), "open": (0.0041, 0.004), "vague": (0.0013, 0.002
 PLACES |= {"stranger": (0.002, 0.0033), "busy": (0.0022, 0.0041)}
 AGENCY_OF = {"own": OWN, "open": OPEN, "vague": VAGUE, "shy": SHY, "stranger": STRANGER, "busy": SHY}
 EVERYTHING = tuple(Scope)
+CALL = f"emergency-{int(NOW)}-1"
+"""The first call for help."""
 
 
 def agreements() -> Agreements:
@@ -182,6 +184,10 @@ def samples(unit="own", stop="s-own", agency=OWN, at=NOW) -> dict[str, tuple[str
         "POST /v1/fixes:stream": ("/v1/fixes:stream", fix),
         "WEBSOCKET /v1/fixes/ws": ("/v1/fixes/ws", None),
         "GET /v1/feeds": ("/v1/feeds", None),
+        "GET /v1/emergencies": ("/v1/emergencies", None),
+        "POST /v1/emergencies": ("/v1/emergencies", {"unit": unit}),
+        "GET /v1/emergencies/{emergency_id:path}": (f"/v1/emergencies/{CALL}", None),
+        "PATCH /v1/emergencies/{emergency_id:path}": (f"/v1/emergencies/{CALL}", {"decision": "stands"}),
         "GET /v1/stops": ("/v1/stops", None),
         "POST /v1/stops": ("/v1/stops", {"stop": here}),
         "GET /v1/events": ("/v1/events", None),

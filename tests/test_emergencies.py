@@ -57,6 +57,7 @@ def test_the_same_alarm_again_opens_no_second_stop_and_another_officers_does(mat
         again = raised(matcher, when=NOW + seconds)
         assert again.id == one.id
     assert again.repeats == 3
+    assert raised(matcher, when=NOW + 60.0) == again, "a message that says the same once more tells nothing"
     assert len(matcher.stops.view().stops) == 1
     assert raised(matcher, "c").id != one.id
     assert len(matcher.stops.view().stops) == 2
@@ -67,6 +68,7 @@ def test_an_alarm_taken_back_closes_nothing_and_waits_for_a_person(matcher):
     told = raised(matcher, when=NOW + 5, stopped_at=NOW + 5)
     assert told.wants_a_decision
     assert matcher.stops.get(one.id).stop.urgency is Urgency.officer_emergency
+    assert raised(matcher, when=NOW + 5, stopped_at=NOW + 5) == told
     stands = matcher.emergencies.decide(one.id, stands=True, at=NOW + 9, by="desk 1")
     assert not stands.wants_a_decision
     assert (stands.stands_at, stands.decided_by) == (NOW + 9, "desk 1")

@@ -85,7 +85,9 @@ class OpenEmergency:
     urgency_before: Urgency | None = None
     """Of the stop, which was open already. None: it was opened for this."""
     cancelled_at: UnixTime | None = None
-    """Its sender took it back: a person is to say whether it is over."""
+    """When its sender took it back, as it came in: a person is to say whether it is over."""
+    stopped_at: UnixTime | None = None
+    """The same by its sender's clock."""
     stands_at: UnixTime | None = None
     """A person said that it stands, though it was taken back."""
     decided_by: str | None = None

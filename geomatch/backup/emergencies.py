@@ -70,11 +70,16 @@ class Emergencies:
             raise UnknownStop(f"no emergency {emergency_id!r} is open: see which are, or it is over")
         return found
 
+    def known(self, alarm: Alarm) -> OpenEmergency | None:
+        """What is open of it."""
+        return next((one for one in self.view().values() if one.is_of(alarm.key)), None)
+
     def concerned(self, alarm: Alarm) -> bool:
-        """Does it tell anything new? Not, where it takes back what is not open, or repeats what a person closed."""
-        if self._known(alarm) is not None:
-            return True
-        return alarm.stopped_at is None and self._heard.get(alarm.key) != alarm.at
+        """Does it tell anything new? Not, where it says once more what was heard, or takes back what is not open."""
+        known = self.known(alarm)
+        if alarm.stopped_at is not None:
+            return known is not None and (known.cancelled_at is None or known.stopped_at != alarm.stopped_at)
+        return self._heard.get(alarm.key) != alarm.at or (known is not None and alarm.place is not None)
 
     def hear(self, alarm: Alarm, *, now: UnixTime, at_once: AtOnce | None = None) -> OpenEmergency | None:
         """Takes an alarm, a repetition of one, or its end as its sender sees it. None: nothing of it is open.
@@ -84,18 +89,28 @@ class Emergencies:
         """
         checked_time(now, "now")
         with self._stops.deciding:
-            known = self._known(alarm)
+            known = self.known(alarm)
             if not self.concerned(alarm):
-                return None
+                return known
             if known is None:
                 told = self._opened(alarm, now)
             elif alarm.stopped_at is not None:
-                told = self._keep(replace(known, cancelled_at=now, stands_at=None, decided_by=None))
+                told = replace(known, cancelled_at=now, stopped_at=alarm.stopped_at, stands_at=None, decided_by=None)
+                self._keep(told)
             else:
                 told = self._repeated(known, alarm, now)
         if at_once is not None:
             at_once(told)
         return told
+
+    def would_open(self, alarm: Alarm, *, now: UnixTime) -> Stop | None:
+        """The stop of a new alarm, where its place is known: to be ranked while nothing can be opened."""
+        on = self._snapshot()
+        where = self._of_unit(alarm.unit, on, now) if alarm.place is None else _told(alarm.place)
+        if where is None:
+            return None
+        one = self._new(alarm, on, now)
+        return self._on_road(_stop(one, where), on, now)
 
     def locate(
         self, emergency_id: str, *, now: UnixTime, at: LonLat | None = None, at_once: AtOnce | None = None
@@ -130,18 +145,18 @@ class Emergencies:
                 self._stops.note_emergency(one.id, None)
             return replace(one, over_at=at, decided_by=by)
 
-    def _known(self, alarm: Alarm) -> OpenEmergency | None:
-        return next((one for one in self.view().values() if one.is_of(alarm.key)), None)
-
-    def _opened(self, alarm: Alarm, now: UnixTime) -> OpenEmergency:
-        on = self._snapshot()
+    def _new(self, alarm: Alarm, on: Snapshot, now: UnixTime) -> OpenEmergency:
         slot = on.view.slots.get(alarm.unit or "")
         agency = alarm.agency if slot is None else on.view.units[slot].agency
-        one = OpenEmergency(
+        return OpenEmergency(
             id=f"emergency-{int(now)}-{self._count + 1}", unit=alarm.unit, device=alarm.device, agency=agency,
             kind=alarm.kind, source=alarm.source, raised_at=alarm.at, heard_at=now, last_at=now, need=alarm.need,
             position=alarm.position,
         )  # fmt: skip
+
+    def _opened(self, alarm: Alarm, now: UnixTime) -> OpenEmergency:
+        on = self._snapshot()
+        one = self._new(alarm, on, now)
         told = self._at_its_stop(one, alarm.place, on, now) or self._placed(one, alarm.place, now)
         self._count += 1
         self._remember(alarm)
@@ -152,7 +167,7 @@ class Emergencies:
         again = alarm.at > known.raised_at
         one = replace(known, last_at=now, repeats=known.repeats + 1)
         if again and known.cancelled_at is not None:
-            one = replace(one, raised_at=alarm.at, cancelled_at=None, stands_at=None, decided_by=None)
+            one = replace(one, raised_at=alarm.at, cancelled_at=None, stopped_at=None, stands_at=None, decided_by=None)
         self._remember(alarm)
         one = self._keep(one)
         return one if alarm.place is None and one.place_from in _PLACED else self._placed(one, alarm.place, now)
@@ -192,12 +207,8 @@ class Emergencies:
             self._on_road(replace(held.stop, at=where.at, course_deg=where.course_deg), on, now)
             self._stops.move(one.id, at=where.at, course_deg=where.course_deg)
             return self._keep(one)
-        stop = Stop(
-            id=one.id, at=where.at, agency=one.agency, course_deg=where.course_deg, urgency=Urgency.officer_emergency,
-            need=one.need, units_on_scene=() if one.unit is None else (one.unit,),
-        )  # fmt: skip
         try:
-            stop = self._on_road(stop, on, now)
+            stop = self._on_road(_stop(one, where), on, now)
         except OutsideMap:
             if told is not None:
                 if one.id in self._placeless:
@@ -256,6 +267,13 @@ class Emergencies:
         self._heard[alarm.key] = alarm.at
         if len(self._heard) > HEARD_KEPT:
             del self._heard[next(iter(self._heard))]
+
+
+def _stop(one: OpenEmergency, where: _Where) -> Stop:
+    return Stop(
+        id=one.id, at=where.at, agency=one.agency, course_deg=where.course_deg, urgency=Urgency.officer_emergency,
+        need=one.need, units_on_scene=() if one.unit is None else (one.unit,),
+    )  # fmt: skip
 
 
 def _told(at: LonLat) -> _Where:

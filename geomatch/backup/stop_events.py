@@ -12,6 +12,10 @@ from geomatch.quantities import Seconds, UnixTime
 
 
 class EventKind(StrEnum):
+    officer_emergency = "officer_emergency"
+    """An officer calls for help: with who is first, and where the officer is, as far as anybody knows."""
+    emergency_cancelled = "emergency_cancelled"
+    """Whoever raised the alarm took it back. Nothing is closed: a person has to decide."""
     ranking = "ranking"
     """Who would come has changed, while somebody is still to be sent."""
     closer_unit = "closer_unit"
@@ -35,7 +39,8 @@ class EventKind(StrEnum):
 
 
 _INTERRUPTING = frozenset({
-    EventKind.closer_unit, EventKind.candidate_lost, EventKind.cover_delayed, EventKind.no_cover,
+    EventKind.officer_emergency, EventKind.emergency_cancelled, EventKind.closer_unit, EventKind.candidate_lost,
+    EventKind.cover_delayed, EventKind.no_cover,
     EventKind.status_check_overdue,
 })  # fmt: skip
 _CAN_WAIT = frozenset({EventKind.closer_unit, EventKind.cover_delayed})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from geomatch.backup.assignments import AssignmentState, OpenStop
+from geomatch.backup.calls_for_help import OpenEmergency, PlaceFrom
 from geomatch.backup.coming import Coming
 from geomatch.backup.left_out import clock
 from geomatch.backup.stop_events import EventKind, RankedUnit, StopEvent
@@ -53,6 +54,10 @@ class WatchPolicy:
 class Told:
     """What is known to have been told of one stop."""
 
+    emergency: tuple[UnixTime, PlaceFrom | None] | None = None
+    """The call for help that was told, and where its place was from. None: none."""
+    taken_back: UnixTime | None = None
+    """When it was, as was told."""
     ranked: tuple[str, ...] | None = None
     """Unit ids, soonest first; None: never."""
     first_s: Seconds = 0.0
@@ -84,6 +89,8 @@ class Look:
     coming: tuple[Coming, ...]
     now: UnixTime
     policy: WatchPolicy
+    caller: str = ""
+    """Call sign of the officer who calls for help, if one does."""
 
     def event(
         self,
@@ -130,6 +137,53 @@ def cleared(held: OpenStop, now: UnixTime) -> StopEvent:
         urgency=held.stop.urgency, sentence=f"Stop {held.stop.id} is over.", version=held.version, interrupts=False,
         agency=held.stop.agency,
     )  # fmt: skip
+
+
+def unplaced(call: OpenEmergency, caller: str, now: UnixTime, *, kind: EventKind) -> StopEvent:
+    """Of an emergency that nobody can place, and so has no stop and no ranking yet."""
+    if kind is EventKind.officer_emergency:
+        sentence = f"Officer emergency: {caller}, and nobody knows where: ask, and tell the place."
+    elif kind is EventKind.emergency_cancelled:
+        sentence = _TAKEN_BACK.format(caller=caller)
+    else:
+        sentence = f"Emergency {call.id} is over."
+    return StopEvent(
+        kind=kind, stop=call.id, at=now, position=call.position or call.agency, urgency=Urgency.officer_emergency,
+        sentence=sentence, version=0, interrupts=kind.interrupts, unit=call.unit, agency=call.agency,
+    )  # fmt: skip
+
+
+def _emergency(told: Told, seen: Look) -> tuple[Told, list[StopEvent]]:
+    """At once, and again when it is raised again or its place is known better."""
+    held, call = seen.held, seen.held.emergency
+    if held.stop.urgency is not Urgency.officer_emergency:
+        return replace(told, emergency=None, taken_back=None), []
+    events = []
+    mark = (0.0, None) if call is None else (call.raised_at, call.place_from)
+    if mark != told.emergency:
+        listed = _ranked(seen.ranking)
+        sentence = f"Officer emergency: {_where_called(seen)}. {_first_sentence(listed)}"
+        unit = None if call is None else call.unit
+        events.append(seen.event(EventKind.officer_emergency, sentence, unit=unit, ranking=listed))
+    taken_back = call.cancelled_at if call is not None and call.wants_a_decision else None
+    if call is not None and taken_back is not None and taken_back != told.taken_back:
+        sentence = _TAKEN_BACK.format(caller=seen.caller)
+        events.append(seen.event(EventKind.emergency_cancelled, sentence, unit=call.unit))
+    return replace(told, emergency=mark, taken_back=taken_back), events
+
+
+_TAKEN_BACK = "The alarm of {caller} was taken back: ask the officer, then say whether it stands or is over."
+
+
+def _where_called(seen: Look) -> str:
+    call, road = seen.held.emergency, seen.ranking.resolved.places[0].road
+    who = seen.caller or f"stop {seen.held.stop.id}"
+    where = f"{who}, on {road}" if road else who
+    if call is not None and call.place_from is PlaceFrom.stale_fix:
+        return f"{where}, by a position that is {clock(call.place_age_s or 0.0)} old: ask where"
+    if call is not None and call.place_from is PlaceFrom.left_map:
+        return f"{where} when it left the map: ask where"
+    return where
 
 
 def _check(told: Told, seen: Look) -> tuple[Told, list[StopEvent]]:
@@ -264,21 +318,28 @@ def _ranking(told: Told, seen: Look) -> tuple[Told, list[StopEvent]]:
     """While somebody is still to be sent: when the first is another, or has moved."""
     if seen.officers_wanted == 0:
         return told, []
-    listed = tuple(
-        RankedUnit(unit=one.unit, call_sign=one.call_sign, agency=one.agency, eta_s=one.eta.eta_s, p90_s=one.eta.p90_s)
-        for one in seen.ranking.candidates
-    )
+    listed = _ranked(seen.ranking)
     ranked = tuple(one.unit for one in listed)
     first_s = listed[0].eta_s if listed else 0.0
     if told.ranked is not None and ranked[:1] == told.ranked[:1]:
         moved = abs(first_s - told.first_s) >= seen.policy.ranking_step_s
         if not moved and (not ranked or set(ranked) == set(told.ranked)):
             return told, []
-    sentence = f"{listed[0].call_sign or listed[0].unit} is first, there in {clock(listed[0].eta_s)}." if listed else (
-        "Nobody can go."
-    )  # fmt: skip
-    event = seen.event(EventKind.ranking, sentence, ranking=listed)
+    event = seen.event(EventKind.ranking, _first_sentence(listed), ranking=listed)
     return replace(told, ranked=ranked, first_s=first_s), [event]
 
 
-_STEPS: Sequence[Step] = (_check, _lost, _no_cover, _delayed, _closer, _cover_eta, _ranking)
+def _ranked(ranking: Ranking) -> tuple[RankedUnit, ...]:
+    return tuple(
+        RankedUnit(unit=one.unit, call_sign=one.call_sign, agency=one.agency, eta_s=one.eta.eta_s, p90_s=one.eta.p90_s)
+        for one in ranking.candidates
+    )
+
+
+def _first_sentence(listed: Sequence[RankedUnit]) -> str:
+    if not listed:
+        return "Nobody can go."
+    return f"{listed[0].call_sign or listed[0].unit} is first, there in {clock(listed[0].eta_s)}."
+
+
+_STEPS: Sequence[Step] = (_emergency, _check, _lost, _no_cover, _delayed, _closer, _cover_eta, _ranking)

@@ -34,9 +34,9 @@ class Sink(Protocol):
 
 
 class Alarm(Protocol):
-    """Who is told of an emergency, at once, from the thread that reads the feed."""
+    """Who is told of an emergency, at once, from the thread that reads the feed. Never raises."""
 
-    def __call__(self, emergency: Emergency) -> None: ...
+    def __call__(self, emergency: Emergency, /) -> None: ...
 
 
 def apply(parsed: Sequence[Parsed], sink: Sink, tally: Tally, *, now: UnixTime, alarm: Alarm | None) -> list[FixResult]:
@@ -44,16 +44,19 @@ def apply(parsed: Sequence[Parsed], sink: Sink, tally: Tally, *, now: UnixTime, 
 
     One result a fix, in order. A status of a unit that is not registered is counted.
     """
-    results = sink.update([fix for one in parsed for fix in one.fixes], now)
-    for heard in (heard for one in parsed for heard in one.statuses):
-        status = heard.status
-        try:
-            sink.set_status(heard.unit, availability=status.availability, activity=status.activity, at=status.at)
-        except UnknownUnit:
-            tally.note("unknown_statuses")
-    if alarm is not None:
-        for emergency in (emergency for one in parsed for emergency in one.emergencies):
-            alarm(emergency)
+    try:
+        results = sink.update([fix for one in parsed for fix in one.fixes], now)
+        for heard in (heard for one in parsed for heard in one.statuses):
+            status = heard.status
+            try:
+                sink.set_status(heard.unit, availability=status.availability, activity=status.activity, at=status.at)
+            except UnknownUnit:
+                tally.note("unknown_statuses")
+    finally:
+        # Whatever keeps the fixes from being taken, as a full disk, keeps nobody from being called.
+        if alarm is not None:
+            for emergency in (emergency for one in parsed for emergency in one.emergencies):
+                alarm(emergency)
     tally.note_results(results)
     for one in parsed:
         tally.note_parsed(one)
@@ -88,7 +91,8 @@ class Intake:
         self._sink = sink
         self._clock = clock
         self._units = dict(units or {})
-        self._alarm = alarm
+        self.alarm = alarm
+        """None: whoever opens the feed says who is told."""
         self._most_messages = most_messages
         self._most_bytes = most_bytes
         self._queue: deque[_Message] = deque()
@@ -96,7 +100,7 @@ class Intake:
         """Messages that may be emergencies: read first, dropped last."""
         self._bytes = 0
         self._lock = Lock()
-        self._filled = asyncio.Event()
+        self._filled, self._called = asyncio.Event(), asyncio.Event()
 
     def offer(self, raw: bytes, *, sender: str = "", unit: str | None = None, device: str | None = None) -> None:
         """Takes a message in without ever waiting; where there is no room, the oldest make it. In the loop only."""
@@ -104,8 +108,9 @@ class Intake:
             received=self._clock(), source=self.name, sender=sender, unit=unit, device=device, units=self._units
         )
         dropped = 0
+        urgent = may_be_emergency(raw)
         with self._lock:
-            (self._urgent if may_be_emergency(raw) else self._queue).append(_Message(raw, context))
+            (self._urgent if urgent else self._queue).append(_Message(raw, context))
             self._bytes += len(raw)
             while self._queued() > self._most_messages or self._bytes > self._most_bytes:
                 self._bytes -= len((self._queue or self._urgent).popleft().raw)
@@ -113,18 +118,22 @@ class Intake:
         self.tally.note("received")
         if dropped:
             self.tally.note("dropped", dropped)
-        self._filled.set()
+        (self._called if urgent else self._filled).set()
 
-    def drain(self) -> int:
-        """Reads and applies a batch; how many messages it was. Any thread, one at a time."""
+    def drain(self, *, urgent: bool = False) -> int:
+        """Reads and applies a batch; how many messages it was. What may be an emergency goes by itself, and first.
+
+        Any thread; one of them at a time, and one more for what is `urgent` alone.
+        """
         with self._lock:
-            batch = [(self._urgent or self._queue).popleft() for _ in range(min(BATCH, self._queued()))]
+            taken = self._urgent if self._urgent or urgent else self._queue
+            batch = [taken.popleft() for _ in range(min(BATCH, len(taken)))]
             self._bytes -= sum(len(message.raw) for message in batch)
         if not batch:
             return 0
         try:
             parsed = [self._parser(message.raw, message.context) for message in batch]
-            apply(parsed, self._sink, self.tally, now=self._clock(), alarm=self._alarm)
+            apply(parsed, self._sink, self.tally, now=self._clock(), alarm=self.alarm)
         except Exception:  # noqa: BLE001 - a defect must not end a feed that runs for months: counted and logged
             self.tally.note("failed", len(batch))
             _log.exception("feed %s: %d messages could not be applied", self.name, len(batch))
@@ -132,10 +141,15 @@ class Intake:
 
     async def run(self) -> None:
         """Empties the queue whenever there is something in it, outside the loop, until it is cancelled."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._empty(self._filled, urgent=False))
+            both.create_task(self._empty(self._called, urgent=True))
+
+    async def _empty(self, filled: asyncio.Event, *, urgent: bool) -> None:
         while True:
-            await self._filled.wait()
-            self._filled.clear()
-            while await asyncio.to_thread(self.drain):
+            await filled.wait()
+            filled.clear()
+            while await asyncio.to_thread(self.drain, urgent=urgent):
                 pass
 
     @property

@@ -10,6 +10,7 @@ from geomatch.backup.emergencies import AtOnce
 from geomatch.journal.telling import Told
 from geomatch.journal.told_of_stops import AlarmHeard, EmergencyDecided, EmergencyLocated
 from geomatch.matcher import Matcher
+from geomatch.model import Stop
 from geomatch.quantities import LonLat, UnixTime
 
 
@@ -30,6 +31,12 @@ class RecordedEmergencies:
     def get(self, emergency_id: str) -> OpenEmergency:
         return self._matcher.emergencies.get(emergency_id)
 
+    def known(self, alarm: Alarm) -> OpenEmergency | None:
+        return self._matcher.emergencies.known(alarm)
+
+    def would_open(self, alarm: Alarm, *, now: UnixTime) -> Stop | None:
+        return self._matcher.emergencies.would_open(alarm, now=now)
+
     def concerned(self, alarm: Alarm) -> bool:
         return self._matcher.emergencies.concerned(alarm)
 
@@ -38,7 +45,7 @@ class RecordedEmergencies:
 
     def hear(self, alarm: Alarm, *, now: UnixTime, at_once: AtOnce | None = None) -> OpenEmergency | None:
         if not self.concerned(alarm):
-            return None
+            return self.known(alarm)
         told = AlarmHeard(alarm=alarm, now=now)
         return cast(OpenEmergency | None, self._tell(told, outcome=OpenEmergency, at_once=at_once))
 

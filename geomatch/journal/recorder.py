@@ -264,6 +264,10 @@ class Recorder:
         """For questions; places are taken and given back with assignments."""
         return self.matcher.quotas
 
+    @property
+    def off_the_record(self) -> Matcher:
+        return self.matcher
+
     def memory(self) -> Memory:
         return self.matcher.memory()
 

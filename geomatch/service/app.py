@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from geomatch.backup.stop_events import StopEvent
 from geomatch.errors import BadInput, UnknownUnit
 from geomatch.feeds.tally import Tally
 from geomatch.fleet.delta import FleetDelta
@@ -37,6 +38,8 @@ from geomatch.service.closures import router as closure_routes
 from geomatch.service.collections import router as collection_routes
 from geomatch.service.conditions import Conditions
 from geomatch.service.conditions import router as health_routes
+from geomatch.service.emergencies import router as emergency_routes
+from geomatch.service.emergency_desk import EmergencyDesk
 from geomatch.service.event_log import EventLog
 from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
@@ -105,8 +108,8 @@ def create_app(
     app.include_router(rankings)
     app.include_router(_units(asked, clock, settings))
     app.include_router(fleet)
-    app.include_router(feed_routes(asked, clock, settings, feeds, tally))
-    _include_stops(app, matcher, asked, clock, settings)
+    desk = _include_stops(app, matcher, asked, clock, settings)
+    app.include_router(feed_routes(asked, clock, settings, feeds, tally, desk=desk))
     app.include_router(approval_routes(asked, clock, settings))
     app.include_router(collection_routes(asked, clock))
     app.include_router(health_routes(matcher, conditions, watch, clock=clock, to_anyone=ring is not None))
@@ -121,16 +124,26 @@ def create_app(
     return app
 
 
-def _include_stops(app: FastAPI, matcher: "Matcher", asked: "Matcher", clock: Clock, settings: Settings) -> None:
+def _include_stops(
+    app: FastAPI, matcher: "Matcher", asked: "Matcher", clock: Clock, settings: Settings
+) -> EmergencyDesk:
     """Open stops, and what is told of them while the application runs."""
     log = EventLog(run=secrets.token_hex(4))
     hooks = Webhooks(settings.webhooks, clock, log.id_of)
-    looking = Looking(StopWatch(matcher), clock, lambda events: hooks.send(log.append(events)))
     app.state.about_to_end = log.end
+    watch = StopWatch(matcher, policy=settings.watch, budget_policy=settings.budget)
+
+    def tell(events: Sequence[StopEvent]) -> None:
+        hooks.send(log.append(events))
+
+    desk = EmergencyDesk(matcher, clock, watch, tell, settings.emergency)
+    looking = Looking(watch, clock, tell, first=desk.tick)
     # Before the stops: a path of theirs takes whatever follows, since ids may have slashes.
     app.include_router(event_routes(asked, log, hooks, looking))
-    app.include_router(stop_routes(asked, clock, settings, looking.look_soon))
+    app.include_router(emergency_routes(asked, clock, settings, desk))
+    app.include_router(stop_routes(asked, clock, settings, looking.look_soon, desk))
     app.include_router(closure_routes(asked, clock, settings, looking.look_soon))
+    return desk
 
 
 def _lifespan(

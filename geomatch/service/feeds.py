@@ -4,15 +4,16 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
 
 from geomatch.errors import BadInput
-from geomatch.feeds.formats import Format, Parser, parser_of
+from geomatch.feeds.formats import Format, Parser, may_be_emergency, parser_of
 from geomatch.feeds.intake import Alarm, Sink, apply
 from geomatch.feeds.mapped import JsonMapping
 from geomatch.feeds.parsed import Context, Parsed
@@ -20,6 +21,7 @@ from geomatch.feeds.tally import Tally
 from geomatch.feeds.transports import Transport
 from geomatch.model import FixOutcome, FixResult
 from geomatch.quantities import UnixTime
+from geomatch.service.emergency_desk import EmergencyDesk
 from geomatch.service.feed_bodies import (
     SHOWN_FAULTS,
     FeedFault,
@@ -32,6 +34,9 @@ from geomatch.service.openapi import gives, takes_raw
 from geomatch.service.problems import InvalidBody, WrongMediaType
 from geomatch.service.settings import Settings
 from geomatch.service.wire import JsonAnswer, adapter, read_body
+
+if TYPE_CHECKING:
+    from geomatch.matcher import Matcher
 
 LONGEST_LINE = 64 * 1024
 MOST_BYTES = 4 * 1024 * 1024
@@ -51,7 +56,7 @@ class Feeds:
     units: Mapping[str, str] = field(default_factory=dict)
     """Device id to unit id, where they differ."""
     alarm: Alarm | None = None
-    """Who is told of emergencies."""
+    """Who is told of emergencies. None: the service opens them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +77,25 @@ Asked = Annotated[Ask, Depends()]
 
 
 def router(
-    sink: Sink,
+    matcher: "Matcher",
     clock: Callable[[], UnixTime],
     settings: Settings,
     feeds: Feeds | None = None,
     tally: Tally | None = None,
+    *,
+    desk: EmergencyDesk | None = None,
 ) -> APIRouter:
-    """The routes, and the transports for as long as the application runs. `tally` counts what comes over HTTP."""
-    desk = _Desk(sink, clock, feeds or Feeds(), tally or Tally())
+    """The routes, and the transports for as long as the application runs. `tally` counts what comes over HTTP; calls
+    for help go to `desk`, unless the feeds say otherwise."""
+    feeds = feeds or Feeds()
+    if desk is not None and feeds.alarm is None:
+        feeds = replace(feeds, alarm=lambda heard: desk.of_feed(heard, source="http", emergencies=matcher.emergencies))
+        for one in feeds.transports:
+            one.intake.alarm = one.intake.alarm or partial(desk.of_feed, source=one.intake.name)
+    return _routes(_Desk(matcher, clock, feeds, tally or Tally(), desk), settings)
+
+
+def _routes(desk: "_Desk", settings: Settings) -> APIRouter:
     out = APIRouter(tags=["feeds"], lifespan=desk.lifespan)
     results_answer, summary_answer, list_answer = (
         JsonAnswer(FeedResults),
@@ -100,7 +116,7 @@ def router(
         check_media_type(request)
         parser = desk.parser(ask)
         raw = await read_body(request, most_bytes)
-        parsed, results = await run_in_threadpool(desk.take, [raw], parser, ask)
+        parsed, results = await desk.read([raw], parser, ask)
         if parsed[0].is_empty and parsed[0].faults:
             raise _refused(parsed[0])
         return results_answer(_results(parsed[0], results))
@@ -117,7 +133,7 @@ def router(
         check_media_type(request)
         parser, summary = desk.parser(ask), _Summary()
         async for first, lines in lines_in(request.stream()):
-            parsed, results = await run_in_threadpool(desk.take, lines, parser, ask)
+            parsed, results = await desk.read(lines, parser, ask)
             summary.add(first, parsed, results)
         return summary_answer(summary.told())
 
@@ -137,8 +153,16 @@ def router(
 class _Desk:
     """Reads and applies what comes by HTTP, and knows of all other feeds."""
 
-    def __init__(self, sink: Sink, clock: Callable[[], UnixTime], feeds: Feeds, tally: Tally) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Callable[[], UnixTime],
+        feeds: Feeds,
+        tally: Tally,
+        emergencies: EmergencyDesk | None = None,
+    ) -> None:
         self._sink = sink
+        self._emergencies = emergencies
         self._clock = clock
         self._feeds = feeds
         self._tally = tally
@@ -154,6 +178,12 @@ class _Desk:
         if ask.mapping is not None and ask.mapping not in self._feeds.mappings:
             raise BadInput("the service has no mapping file of this name; see how it was started")
         return parser_of(ask.format, self._feeds.mappings.get(ask.mapping or ""))
+
+    async def read(self, raws: list[bytes], parser: Parser, ask: Ask) -> tuple[list[Parsed], list[FixResult]]:
+        """Outside the loop; what may be a call for help waits for no thread."""
+        if self._emergencies is not None and any(map(may_be_emergency, raws)):
+            return await self._emergencies.run(self.take, raws, parser, ask)
+        return await run_in_threadpool(self.take, raws, parser, ask)
 
     def take(self, raws: list[bytes], parser: Parser, ask: Ask) -> tuple[list[Parsed], list[FixResult]]:
         """Slow for long messages: not in the loop."""
@@ -231,7 +261,7 @@ async def _serve(socket: WebSocket, desk: _Desk, ask: Ask, most_bytes: int) -> N
         if len(raw) > most_bytes:
             await socket.close(1009)
             return
-        parsed, results = await run_in_threadpool(desk.take, [raw], parser, ask)
+        parsed, results = await desk.read([raw], parser, ask)
         try:
             await socket.send_text(write(_results(parsed[0], results)).decode())
         except WebSocketDisconnect:

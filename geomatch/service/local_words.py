@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from geomatch.aid.vocabulary import LocalWords, status_in_canonical
+from geomatch.aid.vocabulary import LocalWords, status_in_canonical, urgency_of_type
 from geomatch.errors import BadInput
-from geomatch.model import Availability, Status, Stop
+from geomatch.model import Availability, Status, Stop, Urgency
 from geomatch.quantities import UnixTime
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 def stop_in_canonical(matcher: Matcher, stop: Stop, words: LocalWords | None) -> Stop:
     """Raises UnclearWord with the choices, and BadInput where the stop does not say whose words they are."""
-    if words is None:
-        return stop
-    if stop.agency is None:
-        raise BadInput(f"stop {stop.id}: name its agency: a word means what that agency's vocabulary says")
-    return matcher.region.vocabularies.of(stop.agency).stop_of(stop, words)
+    if words is not None:
+        if stop.agency is None:
+            raise BadInput(f"stop {stop.id}: name its agency: a word means what that agency's vocabulary says")
+        stop = matcher.region.vocabularies.of(stop.agency).stop_of(stop, words)
+    # HLP1 and MAYDAY call for it by themselves; a type never makes a stop less urgent than it is said to be.
+    if stop.apco_type is not None and urgency_of_type(stop.apco_type) is Urgency.officer_emergency:
+        return replace(stop, urgency=Urgency.officer_emergency)
+    return stop
 
 
 def stop_of(matcher: Matcher, ask: RankingRequest) -> Stop:

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from geomatch.backup.assignments import Assignment, OpenStop
+from geomatch.backup.calls_for_help import OpenEmergency
 from geomatch.backup.overrides import Overrides
 from geomatch.backup.stop_events import StopEvent
 from geomatch.feeds.closure_formats import ClosureFormat
@@ -41,6 +42,7 @@ from geomatch.service.collection_bodies import (
     FeatureCollection,
     LandingPage,
 )
+from geomatch.service.emergency_bodies import EmergencyCall, EmergencyChange, EmergencyList, EmergencyReport
 from geomatch.service.feed_bodies import FeedList, FeedResults, StreamSummary
 from geomatch.service.operations import OPERATIONS
 from geomatch.service.stop_bodies import (
@@ -59,6 +61,7 @@ TYPES = (
     Collection, CollectionList, ConformanceClasses, Feature, FeatureCollection, LandingPage,
     Assignment, AssignmentRefused, AssignmentRequest, AssignmentStep, OpenStop, Overrides, StopChange, StopList,
     StopOpening, StopReport, StopEvent,
+    EmergencyCall, EmergencyChange, EmergencyList, EmergencyReport, OpenEmergency,
     Closure, ClosureBatch, ClosureFormat, ClosureList, ClosureResult, ClosureResults, HeldClosure,
     Comparison, ComparisonRequest, Explanation, ExplanationRequest, FeedList, FeedResults, Fix, FixBatch, FixResults,
     FleetChange, FleetSnapshot, Format, Health, Problem, Ranking, RankingRequest, Readiness, Status, StatusReport, Stop,
@@ -82,6 +85,7 @@ on their `type`. Nothing of a refused request is applied, and no error repeats t
 TAGS = [
     {"name": "rankings", "description": "Who can be there first, and may go."},
     {"name": "units", "description": "The fleet that the service holds."},
+    {"name": "emergencies", "description": "Officers who call for help: answered and told before all else."},
     {"name": "stops", "description": "Stops that stay open, and who is assigned to them."},
     {"name": "events", "description": "What is new at open stops, as server-sent events: each `data` is a StopEvent."},
     {"name": "approvals", "description": "Leave that agreements ask for before a unit may go."},
@@ -148,6 +152,15 @@ EXAMPLES: Mapping[type, Mapping[str, Any]] = {
     FleetSnapshot: {"one unit": {"source": "cad.hoboken.nj", "source_seq": 7, "units": [STATE]}},
     FleetChange: {
         "one fix, one unit gone": {"source": "cad.hoboken.nj", "source_seq": 8, "removed": ["u2"], "fixes": [FIX]}
+    },
+    EmergencyCall: {
+        "a button was pressed": {"unit": "u1", "kind": "OfficerNeedsHelp", "raised_at": "2026-03-07T22:15:00Z"},
+        "by radio, with the place": {"unit": "u1", "at": AT, "position": "radio 2"},
+        "taken back": {"unit": "u1", "cancelled": True},
+    },
+    EmergencyChange: {
+        "where it is": {"at": AT, "by": "radio 2"},
+        "a false alarm": {"decision": "over", "by": "radio 2"},
     },
     StopOpening: {"lone officer": {"stop": STOP | {"units_on_scene": ["u7"]}, "position": "radio 2"}},
     StopChange: {

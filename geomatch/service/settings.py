@@ -8,9 +8,13 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from geomatch.backup.stop_events import EventKind
+from annotated_types import Ge, Le
+
+from geomatch.backup.stop_events import BudgetPolicy, EventKind
+from geomatch.backup.watch import WatchPolicy
 from geomatch.errors import BadInput
 from geomatch.service.pressure import PressureLimits
 
@@ -54,6 +58,16 @@ def _is_this_machine(host: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmergencyPolicy:
+    """What an officer emergency asks for where the call itself does not say."""
+
+    officers: Annotated[int, Ge(1), Le(999)] = 2
+    """So many are wanted there."""
+    candidates: Annotated[int, Ge(1), Le(100)] = 5
+    """So many are in the answer to the call."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     max_body_bytes: int = 16 * 1024 * 1024
     """A longer body is refused with 413 before it is read; 10,000 units with their fixes are about 4 MB."""
@@ -63,3 +77,8 @@ class Settings:
     """When the service is overloaded, and refuses what can wait."""
     webhooks: tuple[WebhookTarget, ...] = ()
     """Where events of open stops are posted."""
+    watch: WatchPolicy = field(default_factory=WatchPolicy)
+    """What is worth telling of an open stop, and when its officer is to be asked how it goes."""
+    budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    """How often a dispatch position may be interrupted."""
+    emergency: EmergencyPolicy = field(default_factory=EmergencyPolicy)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from geomatch.backup.calls_for_help import OpenEmergency
 from geomatch.backup.coming import coming
-from geomatch.backup.stop_events import Budget, BudgetPolicy, StopEvent
-from geomatch.backup.watch import Look, Told, WatchPolicy, cleared, look
+from geomatch.backup.stop_events import Budget, BudgetPolicy, EventKind, StopEvent
+from geomatch.backup.watch import Look, Told, WatchPolicy, cleared, look, unplaced
 from geomatch.errors import GeomatchError
 from geomatch.model import Urgency
 from geomatch.quantities import Seconds, UnixTime
@@ -38,9 +39,33 @@ def _go_on(_seconds: Seconds) -> None:
 _LAST_FIRST = {urgency: -place for place, urgency in enumerate(Urgency)}
 
 
+class _Turns:
+    """One looks at a time, and whoever is in a hurry is next: an emergency waits for one stop at most, not for all."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._taken, self._hurrying = False, 0
+
+    def take(self, *, hurry: bool = False) -> None:
+        with self._free:
+            self._hurrying += hurry
+            self._free.wait_for(lambda: not self._taken and (hurry or not self._hurrying))
+            self._hurrying -= hurry
+            self._taken = True
+
+    def give_back(self) -> None:
+        with self._free:
+            self._taken = False
+            self._free.notify_all()
+
+
 @dataclass
 class StopWatch:
-    """What was told of each stop, and what is to be told now. One thread looks at a time."""
+    """What was told of each stop, and what is to be told now.
+
+    The journal gets a stop's ranking when who is on it or their order has changed, and when an event was told of it:
+    not the same again every second.
+    """
 
     matcher: Matcher
     policy: WatchPolicy = field(default_factory=WatchPolicy)
@@ -48,37 +73,111 @@ class StopWatch:
     told: dict[str, Told] = field(default_factory=dict)
     held: dict[str, OpenStop] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    noted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The candidates of each stop that the journal has."""
+    placeless: dict[str, OpenEmergency] = field(default_factory=dict)
+    """Emergencies without a stop, as they were told."""
+    _turns: _Turns = field(default_factory=_Turns, repr=False)
 
     def look(self, now: UnixTime, *, pause: Callable[[Seconds], object] = _go_on) -> tuple[StopEvent, ...]:
         """Every open stop once, on one moment; most urgent first, so that the budget goes where it matters. `pause`
         waits after each; by default nothing does."""
-        on = self.matcher.snapshot()
-        stops = {} if on.stops is None else on.stops.stops
-        events = [cleared(held, now) for name, held in self.held.items() if name not in stops]
-        self.told = {name: told for name, told in self.told.items() if name in stops}
-        self.held = dict(stops)
+        self._turns.take()
+        try:
+            on = self.matcher.snapshot()
+            stops: Mapping[str, OpenStop] = {} if on.stops is None else on.stops.stops
+            told = [*self._over(stops, now), *self._look_for_placeless(stops, on, now)]
+        finally:
+            self._turns.give_back()
         order = sorted(stops.values(), key=lambda held: (_LAST_FIRST[held.stop.urgency], held.opened_at, held.stop.id))
-        for held in order:
-            events += self._look_at(held, on, now)
+        for name in [held.stop.id for held in order]:
+            self._turns.take()
+            try:
+                # As it is by now: somebody in a hurry may have seen more of it.
+                if (held := self.matcher.stops.view().stops.get(name)) is not None:
+                    told += self._look_at(held, on, now)
+            finally:
+                self._turns.give_back()
             pause(PAUSE_S)
+        return tuple(told)
+
+    def look_now(self, stop_id: str, now: UnixTime) -> tuple[StopEvent, ...]:
+        """One stop, or an emergency without one, before all others."""
+        self._turns.take(hurry=True)
+        try:
+            on = self.matcher.snapshot()
+            stops: Mapping[str, OpenStop] = {} if on.stops is None else on.stops.stops
+            if stop_id in stops:
+                return self._look_at(stops[stop_id], on, now)
+            return self._look_for_placeless(stops, on, now)
+        finally:
+            self._turns.give_back()
+
+    def _over(self, stops: Mapping[str, OpenStop], now: UnixTime) -> tuple[StopEvent, ...]:
+        """What was open at the last look and is no more."""
+        gone = [cleared(held, now) for name, held in self.held.items() if name not in stops]
+        self.told = {name: told for name, told in self.told.items() if name in stops}
+        self.noted = {name: noted for name, noted in self.noted.items() if name in stops}
+        self.held = {name: held for name, held in self.held.items() if name in stops}
+        return self._spend(gone, now)
+
+    def _look_at(self, held: OpenStop, on: Snapshot, now: UnixTime) -> tuple[StopEvent, ...]:
+        name = held.stop.id
+        self.held[name] = held
+        try:
+            ranking = self.matcher.off_the_record.rank(held.stop, RANKED, now=now, on=on)
+            self.told[name], events = look(
+                self.told.get(name, Told()),
+                Look(
+                    held=held,
+                    ranking=ranking,
+                    coming=coming(held, on.view, on.region, now=now, priors=self.matcher.priors),
+                    now=now,
+                    policy=self.policy,
+                    caller="" if held.emergency is None else _caller(held.emergency, on),
+                ),
+            )
+            ranked = tuple(one.unit for one in ranking.candidates)
+            if events or self.noted.get(name) != ranked:
+                self.noted[name] = ranked
+                # The same once more, for the journal: it is pure.
+                self.matcher.rank(held.stop, RANKED, now=now, on=on)
+        except GeomatchError as fault:
+            # A map without its place has taken over, say. The other stops are looked at all the same.
+            logging.getLogger(__name__).warning("stop %s cannot be ranked: %s", name, fault)
+            return ()
+        return self._spend(events, now)
+
+    def _look_for_placeless(self, stops: Mapping[str, OpenStop], on: Snapshot, now: UnixTime) -> tuple[StopEvent, ...]:
+        """Emergencies that nobody can place have no stop to be looked at."""
+        calls = {name: one for name, one in self.matcher.emergencies.view().items() if name not in stops}
+        events = []
+        for name, call in calls.items():
+            told = self.placeless.get(name)
+            if told is None or told.raised_at != call.raised_at:
+                events.append(unplaced(call, _caller(call, on), now, kind=EventKind.officer_emergency))
+            if call.wants_a_decision and (told is None or told.cancelled_at != call.cancelled_at):
+                events.append(unplaced(call, _caller(call, on), now, kind=EventKind.emergency_cancelled))
+        events += [
+            unplaced(call, "", now, kind=EventKind.cleared)
+            for name, call in self.placeless.items()
+            if name not in calls and name not in stops
+        ]
+        self.placeless = calls
+        return self._spend(events, now)
+
+    def _spend(self, events: Sequence[StopEvent], now: UnixTime) -> tuple[StopEvent, ...]:
+        if not events:
+            return ()
         self.budget, told = self.budget.spend(events, self.budget_policy, now=now)
         return told
 
-    def _look_at(self, held: OpenStop, on: Snapshot, now: UnixTime) -> Sequence[StopEvent]:
-        try:
-            seen = Look(
-                held=held,
-                ranking=self.matcher.rank(held.stop, RANKED, now=now, on=on),
-                coming=coming(held, on.view, on.region, now=now, priors=self.matcher.priors),
-                now=now,
-                policy=self.policy,
-            )
-        except GeomatchError as fault:
-            # A map without its place has taken over, say. The other stops are looked at all the same.
-            logging.getLogger(__name__).warning("stop %s cannot be ranked: %s", held.stop.id, fault)
-            return ()
-        self.told[held.stop.id], events = look(self.told.get(held.stop.id, Told()), seen)
-        return events
+
+def _caller(call: OpenEmergency, on: Snapshot) -> str:
+    slot = on.view.slots.get(call.unit or "")
+    if slot is not None:
+        return on.view.units[slot].call_sign or on.view.units[slot].id
+    return call.unit or (f"the device {call.device}" if call.device else "a device nobody knows")
 
 
 class Looking(AbstractContextManager["Looking"]):
@@ -91,8 +190,10 @@ class Looking(AbstractContextManager["Looking"]):
         tell: Callable[[Sequence[StopEvent]], None],
         *,
         every_s: Seconds = LOOK_EVERY_S,
+        first: Callable[[UnixTime], None] | None = None,
     ) -> None:
-        self._watch, self._clock, self._tell, self._every_s = watch, clock, tell, every_s
+        """`first` is done before each look."""
+        self._watch, self._clock, self._tell, self._every_s, self._first = watch, clock, tell, every_s, first
         self._soon, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -119,6 +220,8 @@ class Looking(AbstractContextManager["Looking"]):
             self._soon.wait(self._every_s)
             self._soon.clear()
             try:
+                if self._first is not None:
+                    self._first(self._clock())
                 events = self._watch.look(self._clock(), pause=time.sleep)
                 if events:
                     self._tell(events)

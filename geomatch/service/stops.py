@@ -5,15 +5,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Response
+from starlette.concurrency import run_in_threadpool
 
 from geomatch.aid.vocabulary import LocalWords
 from geomatch.backup.assignments import Assignment
 from geomatch.backup.overrides import Overrides, overrides
-from geomatch.backup.timers import TimerPolicy, status_check
+from geomatch.backup.timers import status_check
 from geomatch.errors import GeomatchError, IllegalStep, LimitReached, LostRace, MayNotGo
-from geomatch.model import Phase, Ranking
+from geomatch.model import Phase, Ranking, Stop, Urgency
 from geomatch.quantities import UnixTime
 from geomatch.service import problems
+from geomatch.service.emergency_desk import EmergencyDesk
 from geomatch.service.local_words import stop_in_canonical
 from geomatch.service.marked_stops import by_marker
 from geomatch.service.openapi import gives, takes
@@ -38,21 +40,29 @@ FRESH_K = 5
 """Candidates of the ranking that comes with a refusal."""
 
 
-def router(matcher: "Matcher", clock: Clock, settings: Settings, changed: Callable[[], None]) -> APIRouter:
-    """`changed` is told after each change, so that whoever watches the stops looks at once."""
+def router(
+    matcher: "Matcher", clock: Clock, settings: Settings, changed: Callable[[], None], desk: EmergencyDesk
+) -> APIRouter:
+    """`changed` is told after each change, so that whoever watches the stops looks at once; at an officer emergency
+    `desk` looks before all else."""
     routes = APIRouter(tags=["stops"])
-    _stops(routes, matcher, clock, settings, changed)
+    _stops(routes, matcher, clock, settings, changed, desk)
     _assignments(routes, matcher, clock, settings, changed)
     return routes
 
 
 def _stops(
-    router: APIRouter, matcher: "Matcher", clock: Clock, settings: Settings, changed: Callable[[], None]
+    router: APIRouter,
+    matcher: "Matcher",
+    clock: Clock,
+    settings: Settings,
+    changed: Callable[[], None],
+    desk: EmergencyDesk,
 ) -> None:
     report_answer, list_answer = JsonAnswer(StopReport), JsonAnswer(StopList)
     read_opening = JsonBody(StopOpening, settings.max_body_bytes, reword=by_marker(matcher))
     read_change = JsonBody(StopChange, settings.max_body_bytes)
-    policy = TimerPolicy()
+    policy = settings.watch.timers
 
     def report(held: "OpenStop", now: UnixTime) -> StopReport:
         check = None if held.cleared_at is not None else status_check(held, policy, now=now)
@@ -70,14 +80,23 @@ def _stops(
         openapi_extra=takes(StopOpening),
         responses=gives(StopReport, 409, 413, 415, 422) | gives(StopReport, status=201),
     )
-    def post_stop(opening: Annotated[StopOpening, Depends(read_opening)]) -> Response:
-        """200: the same stop is open already. Ask for its ranking by its id, and assign on the version of that."""
-        now = clock()
-        known = matcher.stops.view().stops.get(opening.stop.id)
+    async def post_stop(opening: Annotated[StopOpening, Depends(read_opening)]) -> Response:
+        """200: the same stop is open already. Ask for its ranking by its id, and assign on the version of that. One of
+        APCO type HLP1 or MAYDAY is an officer emergency, whatever urgency it says."""
         stop = stop_in_canonical(matcher, opening.stop, opening.local)
-        held = matcher.open_stop(stop, at=now, position=opening.position)
-        changed()
+        return await (desk.run if _is_emergency(stop) else run_in_threadpool)(opened, stop, opening.position)
+
+    def opened(stop: Stop, position: str | None) -> Response:
+        now = clock()
+        known = matcher.stops.view().stops.get(stop.id)
+        held = matcher.open_stop(stop, at=now, position=position)
+        looked(held)
         return report_answer(report(held, now), 201 if held is not known else 200)
+
+    def looked(held: "OpenStop") -> None:
+        if _is_emergency(held.stop):
+            desk.look_at(held.stop.id)
+        changed()
 
     @router.get("/v1/stops/{stop_id:path}", summary="An open stop", responses=gives(StopReport, 404, 422))
     def get_stop(stop_id: str) -> Response:
@@ -94,7 +113,7 @@ def _stops(
         """Phase, urgency, need, who is on scene, an answered status check, code 4. 409: no step from here."""
         now = clock()
         held = _changed(matcher, stop_id, change, now)
-        changed()
+        looked(held)
         return report_answer(report(held, now))
 
     @router.delete("/v1/stops/{stop_id:path}", status_code=204, summary="Clear a stop", responses=gives(None, 404, 422))
@@ -103,6 +122,10 @@ def _stops(
         matcher.stops.clear(stop_id, at=clock())
         changed()
         return Response(status_code=204)
+
+
+def _is_emergency(stop: Stop) -> bool:
+    return stop.urgency is Urgency.officer_emergency and stop.phase is not Phase.cleared
 
 
 def _changed(matcher: "Matcher", stop_id: str, change: StopChange, now: UnixTime) -> "OpenStop":

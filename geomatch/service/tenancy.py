@@ -35,7 +35,7 @@ from geomatch.quantities import UnixTime
 from geomatch.service import disclosure
 from geomatch.service.callers import Caller, Forbidden, caller
 from geomatch.service.scopes import Scope
-from geomatch.service.tenant_stops import TenantApprovals, TenantStops, owner_of, responsible_for
+from geomatch.service.tenant_stops import TenantApprovals, TenantEmergencies, TenantStops, owner_of, responsible_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ class Tenants:
         """`clock`: an agreement discloses while it is in force."""
         self._matcher, self._clock = matcher, clock
         self.stops = TenantStops(matcher)
+        self.emergencies = TenantEmergencies(matcher)
         self.approvals = TenantApprovals(matcher)
 
     @property

@@ -14,9 +14,11 @@ from geomatch.service.callers import Caller, Forbidden, caller
 
 if TYPE_CHECKING:
     from geomatch.aid.approvals import AskedView
+    from geomatch.backup.calls_for_help import Alarm, OpenEmergency
+    from geomatch.backup.emergencies import AtOnce
     from geomatch.matcher import Matcher
     from geomatch.model import Need, Phase, Stop, Urgency
-    from geomatch.quantities import UnixTime
+    from geomatch.quantities import LonLat, UnixTime
 
 
 class TenantStops:
@@ -106,6 +108,53 @@ class TenantStops:
         if self._owns(held, asking):
             return held
         return replace(held, assignments=tuple(one for one in held.assignments if asking.owns(one.agency)))
+
+
+class TenantEmergencies:
+    """Stands in for Emergencies. Whoever may speak for an agency at all may call for help for it."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+
+    def view(self) -> Mapping[str, OpenEmergency]:
+        asking = caller()
+        return {name: one for name, one in self._matcher.emergencies.view().items() if asking.owns(one.agency)}
+
+    def get(self, emergency_id: str) -> OpenEmergency:
+        """Raises UnknownStop, for another agency's as for one that is not open."""
+        found = self.view().get(emergency_id)
+        if found is None:
+            raise UnknownStop(f"no emergency {emergency_id!r} is open: see which are, or it is over")
+        return found
+
+    def known(self, alarm: Alarm) -> OpenEmergency | None:
+        return self._matcher.emergencies.known(self._own(alarm))
+
+    def hear(self, alarm: Alarm, *, now: UnixTime, at_once: AtOnce | None = None) -> OpenEmergency | None:
+        return self._matcher.emergencies.hear(self._own(alarm), now=now, at_once=at_once)
+
+    def locate(
+        self, emergency_id: str, *, now: UnixTime, at: LonLat | None = None, at_once: AtOnce | None = None
+    ) -> OpenEmergency:
+        self.get(emergency_id)
+        return self._matcher.emergencies.locate(emergency_id, now=now, at=at, at_once=at_once)
+
+    def decide(self, emergency_id: str, *, stands: bool, at: UnixTime, by: str | None = None) -> OpenEmergency:
+        self.get(emergency_id)
+        return self._matcher.emergencies.decide(emergency_id, stands=stands, at=at, by=by)
+
+    def _own(self, alarm: Alarm) -> Alarm:
+        """Of a unit that is none of the caller's it is an emergency of the caller's all the same, of a device that
+        nobody knows: none is lost, and nobody learns which units others have."""
+        asking = caller()
+        if asking.is_everyone:
+            return alarm
+        if asking.owns(self._matcher.fleet.agency_of(alarm.unit or "")):
+            return alarm
+        agency = min(asking.agencies, default=None)
+        return replace(
+            alarm, unit=None, device=alarm.unit or alarm.device, agency=agency, source=f"{agency}/{alarm.source}"
+        )
 
 
 class TenantApprovals:

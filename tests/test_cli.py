@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 from hypothesis import given
@@ -60,12 +61,26 @@ def test_help_loads_nothing_heavy():
     assert "--at LON,LAT" in done.stdout
 
 
+def test_it_tells_its_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"geomatch {version('geomatch-dispatch')}\n"
+
+
 def test_every_command_has_help_with_an_example(capsys):
     names = [command.name for command in application().registered_commands]
     assert {"demo", "build", "check", "export", "rank", "serve"} <= set(names)
     for name in names:
         assert f"geomatch {name}" in run(capsys, name, "--help").replace("Usage: geomatch", "")
-    assert all(name in run(capsys) for name in names)
+    overview = run(capsys)
+    assert all(name in overview for name in names)
+
+
+def test_what_a_command_does_fits_into_its_line(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in ([], ["agreements", "--help"], ["keys", "--help"], ["journal", "--help"]):
+        commands = run(capsys, *words).partition("Commands:")[2]
+        assert commands
+        assert "..." not in commands
 
 
 def test_rank_as_json_is_the_matchers_ranking(capsys, town, town_folder, fleet):
@@ -113,6 +128,12 @@ def test_build_tells_what_was_guessed_and_left_out(capsys, town_osm, tmp_path):
     assert "highway=footway (1)" in told
     report = json.loads(run(capsys, "build", holes, "-o", tmp_path / "holes.region", "--json"))["report"]
     assert report["unread_values"] == {"maxspeed=quick": 2}
+
+
+def test_what_is_cut_off_is_told_once_and_what_all_holds_is_not_told_as_left_out(capsys, own_data, tmp_path):
+    told = " ".join(run(capsys, "build", own_data / "toy" / "toy.osm", "-o", tmp_path / "toy.region").split())
+    assert told.count("2 of 28 directed edges") + told.count("2 directed edges") == 1
+    assert "turn restrictions" not in told  # its only one holds
 
 
 def test_driving_side_is_taken_from_the_command_line(capsys, town_osm, tmp_path):

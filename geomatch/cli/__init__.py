@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -71,12 +72,12 @@ def _run(words: list[str]) -> int:
 def application() -> typer.Typer:
     """All commands; heavy libraries are imported by the command that needs them, when it runs."""
     app = typer.Typer(
-        help=HELP,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # plain help: the same in a pipe, and no rich to import
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
+    app.callback(help=HELP)(_about)
     app.command("demo")(demo.demo)
     app.command("build")(maps.build)
     app.command("check")(checking.check)
@@ -94,6 +95,23 @@ def application() -> typer.Typer:
     app.command("replay")(replaying.replay)
     app.add_typer(replaying.journal_commands(), name="journal")
     return app
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer passes it by place
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"geomatch {version('geomatch-dispatch')}\n")
+        raise typer.Exit
+
+
+def _about(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Tell the version and exit.")
+    ] = False,
+) -> None:
+    """What holds for every command."""
 
 
 def _words_of(fault: Exception) -> str:

@@ -27,9 +27,7 @@ KEY_BYTES = 32
 
 
 def application() -> typer.Typer:
-    app = typer.Typer(
-        help="Check agreements, try drafts out on a recorded shift, and sign them.", rich_markup_mode=None
-    )
+    app = typer.Typer(help="Check agreements, try them on a recorded shift, and sign them.", rich_markup_mode=None)
     app.command("check")(check)
     app.command("try")(try_out)
     app.command("sign")(sign)
@@ -158,10 +156,11 @@ def sign(
     only: Annotated[str | None, typer.Option("--only", metavar="ID", help="One agreement of the file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign the terms of agreements: prints the lines to put into each one's `signoffs`.
+    """Sign the terms of agreements, for their `signoffs`.
 
-    The file itself is never changed. A signature is under every word but the status and the signatures, so an
-    agreement that is changed has to be signed again, and one that is suspended has not.
+    Prints the lines to put into each one: the file itself is never changed. A signature is under every word but the
+    status and the signatures, so an agreement that is changed has to be signed again, and one that is suspended has
+    not.
 
     \b
       geomatch agreements sign draft.toml --agency hoboken.nj --key hoboken.key
@@ -189,9 +188,10 @@ def keys(
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where the private key goes: a new file.")
     ],
 ) -> None:
-    """Make an agency's pair of keys: writes the private one, prints the public one for the file of keys.
+    """Make an agency's pair of keys, to sign with.
 
-    The private key is readable by its owner alone, and an existing file is never overwritten.
+    Writes the private one, and prints the public one for the file of keys. The private key is readable by its owner
+    alone, and an existing file is never overwritten.
 
     \b
       geomatch agreements keys --agency hoboken.nj -o hoboken.key

@@ -35,7 +35,8 @@ def closures(
         str | None, typer.Option("--source", help="Whose they are. Else: the feed's publisher, or its format.")
     ] = None,
     modes: Annotated[
-        list[str] | None, typer.Option("--mode", help="Whom they hold for: routine, urgent, emergency; repeatable.")
+        list[str] | None,
+        typer.Option("--mode", metavar="MODE", help="Whom they hold for: routine, urgent, emergency; repeatable."),
     ] = None,
     url: Annotated[
         str | None, typer.Option("--url", help="Of a running service that is to take them, as http://127.0.0.1:8000.")

@@ -34,7 +34,10 @@ def new(
     key_id: KeyId,
     *,
     agency: Annotated[
-        list[str], typer.Option("--agency", "-a", help="Whose units and stops it may change; `*`: all. Repeatable.")
+        list[str],
+        typer.Option(
+            "--agency", "-a", metavar="AGENCY", help="Whose units and stops it may change; `*`: all. Repeatable."
+        ),
     ],
     scope: Annotated[list[Scope], typer.Option("--scope", "-s", help="What it may do. Repeatable.")],
     days: Annotated[int | None, typer.Option("--days", min=1, max=3650, help="It expires after so many.")] = None,
@@ -65,7 +68,10 @@ def new(
 
 
 def list_keys(file: KeyFilePath, *, as_json: AsJson = False) -> None:
-    """List the keys of a file, and the issuers whose signed tokens it takes. No secret is in it."""
+    """List the keys of a file, and whose signed tokens it takes.
+
+    No secret is in it.
+    """
     from geomatch.service.keys import read_keys
 
     held = read_keys(file)

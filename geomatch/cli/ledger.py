@@ -19,10 +19,11 @@ def ledger(
     agency: Annotated[str | None, typer.Option("--agency", help="Only what this one gave and took.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count the cover that agencies would have given each other in a recorded shift, second by second.
+    """Count the cover agencies would have given in a recorded shift.
 
-    A shift says which stops were made, not who came. So at each stop the soonest units that may go are taken to have
-    been sent, until its need was met, and to have stayed until it was over.
+    It is counted second by second, by who gave it to whom. A shift says which stops were made, not who came. So at each
+    stop the soonest units that may go are taken to have been sent, until its need was met, and to have stayed until it
+    was over.
 
     \b
       geomatch ledger hudson.region --shift friday.ndjson.gz --fleet units.geojson

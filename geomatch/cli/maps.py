@@ -49,7 +49,8 @@ def build(
         str | None, typer.Option("--crs", help="Of a layer that does not say its own, as EPSG:4326.")
     ] = None,
     agreements: Annotated[
-        list[Path] | None, typer.Option("--agreements", "-a", help="Mutual aid agreements, .toml; repeatable.")
+        list[Path] | None,
+        typer.Option("--agreements", "-a", metavar="FILE", help="Mutual aid agreements, .toml; repeatable."),
     ] = None,
     drive_on: Annotated[
         Side | None, typer.Option("--drive-on", help="Side of the road. Else: found from roundabouts and place.")
@@ -73,14 +74,15 @@ def build(
         Path | None, typer.Option("--marker-mapping", help="Where the markers' field names differ, .toml.")
     ] = None,
     vocabulary: Annotated[
-        list[Path] | None, typer.Option("--vocabulary", help="What the agencies' own words mean, .toml; repeatable.")
+        list[Path] | None,
+        typer.Option("--vocabulary", metavar="FILE", help="What the agencies' own words mean, .toml; repeatable."),
     ] = None,
     agency_keys: Annotated[
         Path | None, typer.Option("--agency-keys", help="Public keys, .toml: agreements in force must be signed.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compile a road map, and who is responsible where, into a region.
+    """Compile a road map and jurisdictions into a region.
 
     Done once, and again when the map changes; ranking then opens the region in milliseconds. The report says what
     the map left open and was guessed, and what was left out.

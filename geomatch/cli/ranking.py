@@ -37,7 +37,7 @@ def rank(
     ] = None,
     officers: Annotated[int, typer.Option("--officers", help="How many officers the stop needs.")] = 1,
     capabilities: Annotated[
-        list[str] | None, typer.Option("--capability", help="Required of every unit; repeatable.")
+        list[str] | None, typer.Option("--capability", metavar="WORD", help="Required of every unit; repeatable.")
     ] = None,
     service: Annotated[str, typer.Option("--service", help="Whom the stop needs: police, fire or ems.")] = "police",
     now: Annotated[

@@ -43,7 +43,7 @@ def replay(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make every ranking of a journal again, and compare it to the byte.
+    """Make every ranking of a journal again, and compare the bytes.
 
     Exit 1 where one differs. The chain of the journal is checked on the way. With --at or --with nothing is compared:
     the first tells what was known at a time, the second what another map would have answered.
@@ -86,7 +86,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every line, and check that it is what was written and follows the one before.
+    """Check that every line is what was written, in its order.
 
     Lists the seals, one for each day that ended. Whoever keeps one elsewhere can tell with --seal that the journal was
     not written anew since.
@@ -115,11 +115,14 @@ def purge(
     *,
     before: Annotated[str, typer.Option("--before", metavar="TIME", help="RFC 3339 with offset.")],
     kinds: Annotated[
-        list[str] | None, typer.Option("--kind", help="As fixes or ranking; repeatable. Else: all that may be.")
+        list[str] | None,
+        typer.Option("--kind", metavar="KIND", help="As fixes or ranking; repeatable. Else: all that may be."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget what the lines of sealed days say; their hashes stay, and the journal still verifies.
+    """Forget what the lines of sealed days say.
+
+    Their hashes stay, and the journal still verifies.
 
     \b
       geomatch journal purge shift.journal --before 2025-02-01T00:00:00Z
@@ -163,7 +166,7 @@ def tracks(
 
 def journal_commands() -> typer.Typer:
     """`geomatch journal ...`"""
-    app = typer.Typer(help="Verify a journal, forget old days, or take the tracks out of it.", no_args_is_help=True)
+    app = typer.Typer(help="Verify a journal, forget old days, or take out the tracks.", no_args_is_help=True)
     app.command("verify")(verify)
     app.command("purge")(purge)
     app.command("tracks")(tracks)

@@ -71,10 +71,9 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{sum(ways.values()):,} ways: {_most(ways)}"
     restrictions: Mapping[str, str] = report.get("restrictions_left_out", {})
     joined = report.get("restrictions_joined", 0)
-    if restrictions or joined:
+    if restrictions:
         why = Counter(re.sub(r"\b\d+ ", "", reason) for reason in restrictions.values())
-        reasons = f": {_most(why)}" if why else ""
-        yield f"{len(restrictions):,} of {len(restrictions) + joined:,} turn restrictions{reasons}"
+        yield f"{len(restrictions):,} of {len(restrictions) + joined:,} turn restrictions: {_most(why)}"
     for layer in _layers(report):
         if layer["left_out"]:
             yield f"{layer['file']}: {_most(layer['left_out'])}"
@@ -83,11 +82,12 @@ def _left_out(report: Mapping[str, Any]) -> Iterator[str]:
 def _to_look_at(report: Mapping[str, Any]) -> Iterator[str]:
     counts, edges = report.get("counts", {}), report.get("directed_edges", 0)
     islands = counts.get("edges_on_islands", 0)
-    if islands and edges:
+    warnings = report.get("warnings", ())
+    if islands and edges and not any(f"{islands} of {edges} directed edges" in warning for warning in warnings):
         yield f"{islands:,} directed edges ({islands / edges:.1%}) are cut off: from them, or to them, there is no way"
     if broken := counts.get("streets broken at barriers", 0):
         yield f"{broken:,} streets end at a barrier: {_most(_named(counts, 'barriers that bar: '))}"
-    yield from report.get("warnings", ())
+    yield from warnings
     yield from report.get("jurisdictions", {}).get("warnings", ())
     yield from report.get("markers", {}).get("warnings", ())
 

@@ -61,10 +61,10 @@ def diff(
 
 
 def activate(new: NewFolder, region: RegionFolder) -> None:
-    """Put a copy of NEW in the place of REGION, which is kept for `geomatch rollback`.
+    """Put a copy of NEW in the place of REGION.
 
-    Nothing is changed where NEW is damaged. A service over REGION notices within seconds and swaps the map without
-    losing a request or a unit.
+    REGION is kept for `geomatch rollback`. Nothing is changed where NEW is damaged. A service over REGION notices within
+    seconds and swaps the map without losing a request or a unit.
 
     \b
       geomatch activate hudson-may.region hudson.region
@@ -76,7 +76,9 @@ def activate(new: NewFolder, region: RegionFolder) -> None:
 
 
 def rollback(region: RegionFolder) -> None:
-    """Put back the region that was there before the last `geomatch activate`. Said twice, nothing has changed.
+    """Put back the region that `geomatch activate` replaced.
+
+    Said twice, nothing has changed.
 
     \b
       geomatch rollback hudson.region

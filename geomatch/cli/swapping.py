@@ -63,8 +63,8 @@ def diff(
 def activate(new: NewFolder, region: RegionFolder) -> None:
     """Put a copy of NEW in the place of REGION.
 
-    REGION is kept for `geomatch rollback`. Nothing is changed where NEW is damaged. A service over REGION notices within
-    seconds and swaps the map without losing a request or a unit.
+    REGION is kept for `geomatch rollback`. Nothing is changed where NEW is damaged. A service over REGION notices
+    within seconds and swaps the map without losing a request or a unit.
 
     \b
       geomatch activate hudson-may.region hudson.region

@@ -80,7 +80,7 @@ class Matcher:
         """Whoever they have is no candidate elsewhere. They are opened and assigned to through the matcher."""
         self.emergencies = Emergencies(self.stops, self.snapshot, self.priors, memory.emergencies)
         self._held = _Held(
-            region, Fleet.remembering(region.snapper, memory.fleet, self.limits),
+            region, Fleet.remembering(region.snapper, memory.fleet, self.limits, region.plausible),
             ClosedRoads(region, memory.closures, first_epoch=memory.closures_epoch),
         )  # fmt: skip
         self._rungs = FleetRungs(self.limits)
@@ -129,7 +129,7 @@ class Matcher:
         with self._closing:
             closed, results = self._held.closed.moved_to(region)
             with self._telling:
-                self._held = _Held(region, self._held.fleet.moved_to(region.snapper), closed)
+                self._held = _Held(region, self._held.fleet.moved_to(region.snapper, region.plausible), closed)
         return results
 
     def close_roads(
@@ -257,7 +257,7 @@ class Matcher:
         """The same of the units in the request, with no state at all: the same answer as a fleet that holds them."""
         on = on or self.snapshot()
         _check_agencies(on.region, [state.unit for state in states])
-        view = Fleet.of(on.region.snapper, states, self.limits).view()
+        view = Fleet.of(on.region.snapper, states, self.limits, on.region.plausible).view()
         on = replace(on, view=view, stops=None)
         return self._rank(on, stop, k, now, exclude_units, with_routes=with_routes, late=late)
 

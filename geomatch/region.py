@@ -22,6 +22,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ from geomatch.quantities import LonLat, Projection
 from geomatch.road.hierarchy import Hierarchy
 from geomatch.road.markers import Markers
 from geomatch.road.network import RoadNetwork
+from geomatch.road.plausible import Plausible
 from geomatch.road.roads import Roads
 from geomatch.road.snap import Snapper
 from geomatch.road.travel_time import ArcsByHead
@@ -110,6 +112,11 @@ class Region:
         """The same place under other papers, as to try out a draft. Nothing on disk changes, nor does the hash."""
         places = Places(agreements=agreements, jurisdictions=self.jurisdictions, projection=self.network.projection)
         return replace(self, agreements=agreements, eligibility=Eligibility(places))
+
+    @cached_property
+    def plausible(self) -> Plausible:
+        """Which roads a unit may be on."""
+        return Plausible(self.network, self.snapper)
 
     @property
     def bounds(self) -> tuple[LonLat, LonLat]:

@@ -6,6 +6,7 @@ asks for a snapshot, which may be lost as well. The oracle is a fleet that got e
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -17,12 +18,15 @@ from service_town import NOW, SOUTH, WEST
 from geomatch.errors import ResyncRequired
 from geomatch.fleet.delta import FleetDelta
 from geomatch.fleet.fleet import Fleet
+from geomatch.fleet.limits import FleetLimits
 from geomatch.model import Availability, Fix, Status, Unit, UnitState
 from geomatch.quantities import LonLat
 from geomatch.region import Region
 
 pytest_plugins = ["service_town"]
 MESSAGES = 1_000
+ANYWHERE = FleetLimits(fastest_mps=math.inf)
+"""The units of these senders jump about; what is doubted of a jump is another test's."""
 
 
 @dataclass
@@ -93,7 +97,7 @@ def deliver(fleet: Fleet, sender: Sender, arriving: list, rng: random.Random) ->
 
 
 def in_order(town: Region, messages: dict[str, list]) -> Fleet:
-    fleet = Fleet(town.snapper)
+    fleet = Fleet(town.snapper, ANYWHERE)
     for name, told in messages.items():
         fleet.replace((), source=name, source_seq=0)
         for seq, delta in told:
@@ -104,7 +108,7 @@ def in_order(town: Region, messages: dict[str, list]) -> Fleet:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_fleet_converges_after_a_thousand_lost_repeated_and_reordered_messages(town, seed):
     rng = random.Random(seed)
-    fleet, messages, resyncs = Fleet(town.snapper), {}, 0
+    fleet, messages, resyncs = Fleet(town.snapper, ANYWHERE), {}, 0
     for name in ("hoboken.nj", "weehawken.nj"):
         sender = Sender(name, rng)
         fleet.replace((), source=name, source_seq=0)
@@ -125,7 +129,7 @@ def test_without_a_gap_no_resync_is_asked_for_and_repeats_change_nothing(town):
     rng = random.Random(7)
     sender = Sender("hoboken.nj", rng)
     messages = [sender.change() for _ in range(200)]
-    fleet = Fleet(town.snapper)
+    fleet = Fleet(town.snapper, ANYWHERE)
     fleet.replace((), source=sender.name, source_seq=0)
     for i, (seq, delta) in enumerate(messages):
         fleet.apply(delta, source=sender.name, source_seq=seq)
@@ -163,7 +167,7 @@ def test_of_fixes_without_numbers_the_newest_of_each_unit_holds_in_any_order(tow
     lost = data.draw(st.sets(st.integers(0, len(truth) - 1)))
     arriving = [fix for i, fix in enumerate(truth) if i not in lost] + list(newest.values())
     arriving = data.draw(st.permutations(arriving + data.draw(st.lists(st.sampled_from(truth), max_size=20))))
-    fleet = Fleet(town.snapper)
+    fleet = Fleet(town.snapper, ANYWHERE)
     fleet.register([Unit(id=unit, agency="hoboken.nj") for unit in units])
     while arriving:
         cut = data.draw(st.integers(1, len(arriving)))

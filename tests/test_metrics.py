@@ -60,7 +60,7 @@ def test_requests_are_counted_by_operation_and_status_and_their_paths_make_no_se
 def test_fixes_are_counted_by_feed_and_outcome(client):
     fixes = [{"unit": unit, "time": format_time(NOW), "at": STOP["at"]} for unit in ("u1", "u3", "no")]
     client.post("/v1/fixes", json={"fixes": fixes})
-    client.post("/v1/fixes:raw", json=fixes[0] | {"unit": "u2"})
+    client.post("/v1/fixes:raw", json=fixes[0] | {"unit": "u2", "time": format_time(NOW + 20)})
     client.post("/v1/fixes:raw", content=b"{", headers={"content-type": "application/json"})
     seen = scraped(client)
     assert seen["geomatch_fixes_total", "api", "applied"] == 2

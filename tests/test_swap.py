@@ -41,8 +41,8 @@ def test_sources_keep_their_count_over_a_swap(regions):
     matcher = Matcher(old)
     matcher.replace_fleet([UnitState(unit=unit("a"), fix=fix("a", 100.0))], source="cad", source_seq=7)
     matcher.activate(new)
-    matcher.apply_delta(FleetDelta(fixes=(fix("a", 900.0, age_s=-1.0),)), source="cad", source_seq=8)
-    assert matcher.rank(STOP, now=NOW + 1).candidates[0].distance_m == 100.0
+    matcher.apply_delta(FleetDelta(fixes=(fix("a", 900.0, age_s=-60.0),)), source="cad", source_seq=8)
+    assert matcher.rank(STOP, now=NOW + 60).candidates[0].distance_m == 100.0
 
 
 def test_nothing_told_during_swaps_is_lost_and_every_answer_is_of_one_map(regions):

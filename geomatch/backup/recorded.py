@@ -51,18 +51,21 @@ def replay(region: Region, states: Sequence[UnitState], shift: Iterable[Happenin
 
     Keeps a snapshot a stop: some 100 bytes a unit. Raises BadInput where the shift holds no stop.
     """
-    fleet = Fleet(region.snapper)
+    fleet = Fleet(region.snapper, plausible=region.plausible)
     fleet.register([state.unit for state in states])
     known = {state.unit.id for state in states}
     moments: list[Moment] = []
     cleared: dict[str, UnixTime] = {}
     left_out: Counter[str] = Counter()
-    newest: dict[str, Fix] = {}
+    told: dict[str, Fix] = {}
     until = 0.0
     for happening in shift:
         match happening:
             case Fix():
-                newest[happening.unit] = happening
+                # Each fix counts for where its unit is believed to be; those of different units go together.
+                if happening.unit in told:
+                    left_out.update(_told(fleet, told))
+                told[happening.unit] = happening
                 until = happening.time
             case SaidStatus():
                 until = happening.status.at
@@ -72,8 +75,7 @@ def replay(region: Region, states: Sequence[UnitState], shift: Iterable[Happenin
                     left_out["status of an unknown unit"] += 1
             case StopMade():
                 until = happening.time
-                left_out.update(r.outcome.value for r in fleet.update([*newest.values()]) if r.outcome != "applied")
-                newest.clear()
+                left_out.update(_told(fleet, told))
                 moments.append(Moment(stop=happening.stop, now=happening.time, view=fleet.view()))
             case StopOver():
                 until = happening.time
@@ -81,6 +83,13 @@ def replay(region: Region, states: Sequence[UnitState], shift: Iterable[Happenin
     if not moments:
         raise BadInput("the shift holds no stop: there is nothing to rank units for")
     return Recorded(moments=tuple(moments), cleared=cleared, until=until, left_out=dict(left_out))
+
+
+def _told(fleet: Fleet, fixes: dict[str, Fix]) -> list[str]:
+    """Tells these fixes, empties the list and says what became of those that moved nobody."""
+    results = fleet.update([*fixes.values()])
+    fixes.clear()
+    return [result.outcome.value for result in results if result.outcome != "applied"]
 
 
 def try_out(

@@ -9,17 +9,20 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from geomatch.errors import BadInput
+from geomatch.fleet.belief import inside
 from geomatch.fleet.delta import FleetDelta, Sources
-from geomatch.fleet.judge import judge
+from geomatch.fleet.judge import judge, moves, off_map
 from geomatch.fleet.limits import FleetLimits
 from geomatch.fleet.memory import FleetMemory
 from geomatch.fleet.messages import last_message
 from geomatch.fleet.positions import LivePositions
 from geomatch.fleet.roster import Roster, slot_of
 from geomatch.fleet.rows import Rows
+from geomatch.fleet.track import Track, tracked
 from geomatch.fleet.view import NO_MESSAGES, FleetView
 from geomatch.model import Fix, FixOutcome, FixResult, Status, Unit, UnitState
 from geomatch.quantities import XY, Metres, UnixTime, checked_time
+from geomatch.road.plausible import Plausible
 from geomatch.road.snap import Snapper
 
 if TYPE_CHECKING:
@@ -32,8 +35,10 @@ class Fleet:
     A call that raises has changed nothing. Writers wait for each other; `view` waits at most for a copy of the arrays.
     """
 
-    def __init__(self, snapper: Snapper, limits: FleetLimits | None = None) -> None:
+    def __init__(self, snapper: Snapper, limits: FleetLimits | None = None, plausible: Plausible | None = None) -> None:
+        """Without `plausible` a unit is where its newest fix is snapped to, and nowhere else."""
         self._snapper = snapper
+        self._plausible = plausible
         self._limits = limits or FleetLimits()
         self._roster = Roster.of((), self._limits)
         self._rows = Rows(0)
@@ -48,9 +53,15 @@ class Fleet:
         """Held while the arrays change or are copied: never for longer."""
 
     @classmethod
-    def of(cls, snapper: Snapper, states: Sequence[UnitState], limits: FleetLimits | None = None) -> Fleet:
+    def of(
+        cls,
+        snapper: Snapper,
+        states: Sequence[UnitState],
+        limits: FleetLimits | None = None,
+        plausible: Plausible | None = None,
+    ) -> Fleet:
         """A fleet for one question, without a tree. Raises BadInput when two states have one id."""
-        fleet = cls(snapper, limits)
+        fleet = cls(snapper, limits, plausible)
         fleet._positions = None
         fleet._take(
             units=[state.unit for state in states],
@@ -60,14 +71,21 @@ class Fleet:
         return fleet
 
     @classmethod
-    def remembering(cls, snapper: Snapper, memory: FleetMemory, limits: FleetLimits | None = None) -> Fleet:
+    def remembering(
+        cls,
+        snapper: Snapper,
+        memory: FleetMemory,
+        limits: FleetLimits | None = None,
+        plausible: Plausible | None = None,
+    ) -> Fleet:
         """A fleet that knows what another one did: every unit stands where it stood."""
-        fleet = cls(snapper, limits)
+        fleet = cls(snapper, limits, plausible)
         fleet._take(
             units=[state.unit for state in memory.states],
             statuses={state.unit.id: state.status for state in memory.states},
             fixes=[state.fix for state in memory.states if state.fix is not None],
         )
+        fleet._retrace(memory.tracks)
         for unit_id, time in memory.left_map.items():
             fleet._rows.leave_map(fleet._roster.slots[unit_id], time)
         fleet._sources = Sources(memory.last_seq, memory.owner)
@@ -165,7 +183,7 @@ class Fleet:
         with self._showing:
             slot = slot_of(self._roster.slots, unit_id)
             return UnitState(
-                unit=self._roster.units[slot], fix=self._rows.fixes[slot], status=self._rows.statuses[slot]
+                unit=self._roster.units[slot], fix=_newest(self._rows.tracks[slot]), status=self._rows.statuses[slot]
             )
 
     def agency_of(self, unit_id: str) -> str | None:
@@ -177,10 +195,10 @@ class Fleet:
     def states(self) -> list[UnitState]:
         """In the order of unit ids."""
         with self._showing:
-            units, fixes, statuses = self._roster.units, tuple(self._rows.fixes), tuple(self._rows.statuses)
+            units, tracks, statuses = self._roster.units, tuple(self._rows.tracks), tuple(self._rows.statuses)
         return [
-            UnitState(unit=unit, fix=fix, status=status)
-            for unit, fix, status in zip(units, fixes, statuses, strict=True)
+            UnitState(unit=unit, fix=_newest(track), status=status)
+            for unit, track, status in zip(units, tracks, statuses, strict=True)
         ]
 
     def memory(self) -> FleetMemory:
@@ -192,19 +210,21 @@ class Fleet:
                 if time > -math.inf
             }
             return FleetMemory(
-                states=tuple(self.states()), left_map=left_map, last_seq=self._sources.last_seqs(),
-                owner=self._sources.owners(), last_message=dict(self._last_message),
+                states=tuple(self.states()), tracks=self._tracks(), left_map=left_map,
+                last_seq=self._sources.last_seqs(), owner=self._sources.owners(),
+                last_message=dict(self._last_message),
             )  # fmt: skip
 
-    def moved_to(self, snapper: Snapper) -> Fleet:
-        """The same units, fixes, statuses and sources on another map. Nothing may be written to this one meanwhile."""
+    def moved_to(self, snapper: Snapper, plausible: Plausible | None = None) -> Fleet:
+        """The same units, tracks, statuses and sources on another map. Nothing may be written to this one meanwhile."""
         states = self.states()
-        fleet = Fleet(snapper, self._limits)
+        fleet = Fleet(snapper, self._limits, plausible)
         fleet._take(
             units=[state.unit for state in states],
             statuses={state.unit.id: state.status for state in states},
             fixes=[state.fix for state in states if state.fix is not None],
         )
+        fleet._retrace(self._tracks())
         fleet._sources, fleet._last_message = self._sources, self._last_message
         return fleet
 
@@ -227,6 +247,24 @@ class Fleet:
         owner = self._sources.owner(unit.id)
         return owner == source or (owner is None and unit.agency in agencies)
 
+    def _tracks(self) -> dict[str, Track]:
+        """By unit id, where they are more than what the newest fix alone would tell."""
+        return {
+            unit.id: track
+            for unit, track in zip(self._roster.units, self._rows.tracks, strict=True)
+            if track is not None and track != tracked(None, track.newest, self._limits)
+        }
+
+    def _retrace(self, tracks: Mapping[str, Track]) -> None:
+        """Takes tracks, as far as they are on this map, for the newest fixes that are held."""
+        known = [(self._roster.slots[unit_id], track) for unit_id, track in tracks.items()]
+        fixes = [fix for _, track in known for fix in track.fixes()]
+        on_map = [fix for fix, off in zip(fixes, off_map(fixes, self._snapper), strict=True) if not off]
+        kept = {slot: left for slot, track in known if (left := inside(track, on_map)) is not None}
+        moved = moves(kept, self._snapper, self._plausible)
+        if moved is not None:
+            self._rows.move(moved)
+
     def _take(
         self,
         *,
@@ -241,7 +279,7 @@ class Fleet:
             checked_time(now, "now")
         roster, rows, regrouped = self._regrouped(units, removed)
         restated = {slot_of(roster.slots, unit_id): status for unit_id, status in (statuses or {}).items()}
-        judged = judge(fixes, roster.slots, rows.fixes, self._snapper, now=now, future_s=self._limits.future_s)
+        judged = judge(fixes, roster.slots, rows.tracks, self._snapper, self._plausible, now=now, limits=self._limits)
         with self._showing:
             changed = roster is not self._roster
             if now is not None:
@@ -250,7 +288,7 @@ class Fleet:
             self._roster, self._rows = roster, rows
             if judged.moves is not None:
                 rows.move(judged.moves)
-                regrouped.update(fix.unit for fix in judged.moves.fixes)
+                regrouped.update(track.newest.unit for track in judged.moves.tracks)
                 changed = True
             for slot, time in judged.left_map:
                 changed |= rows.leave_map(slot, time)
@@ -283,6 +321,10 @@ class Fleet:
         if not moved:
             return roster, self._rows, set()
         return roster, self._rows.regrouped([old.slots.get(unit.id, -1) for unit in roster.units]), moved
+
+
+def _newest(track: Track | None) -> Fix | None:
+    return None if track is None else track.newest
 
 
 def _known(roster: Roster, unit_id: str) -> Unit | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from geomatch.fleet.belief import believed
+from geomatch.fleet.limits import FleetLimits
 from geomatch.fleet.rows import Moves
+from geomatch.fleet.track import Track, source_of, tracked
 from geomatch.model import Fix, FixOutcome, FixResult
-from geomatch.quantities import Bools, Floats, Seconds, UnixTime
+from geomatch.quantities import Bools, UnixTime
+from geomatch.road.plausible import Plausible
 from geomatch.road.snap import Snapper
 
 OUTSIDE_MAP = "too far from every road of the loaded map; another region, or longitude and latitude swapped?"
+DOUBTFUL = "too far from the fix before it for any car: kept apart until a second one confirms it"
+BESIDE = "a more trusted source of the unit tells where it is"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +26,7 @@ class Judged:
     results: list[FixResult]
     """One for each fix, in order."""
     moves: Moves | None
-    """The newest fix on the map of each unit that has a new one."""
+    """The tracks that know more than before."""
     left_map: list[tuple[int, UnixTime]]
     """Slots, and when they were found outside the map."""
 
@@ -29,83 +34,86 @@ class Judged:
 def judge(
     fixes: Sequence[Fix],
     slots: Mapping[str, int],
-    known: Sequence[Fix | None],
+    known: Sequence[Track | None],
     snapper: Snapper,
+    plausible: Plausible | None,
     *,
     now: UnixTime | None,
-    future_s: Seconds,
+    limits: FleetLimits,
 ) -> Judged:
-    """Of one unit's fixes the newest on the map holds; of two with one time, the first. One snap call for all."""
+    """Of one unit's fixes the newest on the map holds; of two with one time, the first. One snap call for all.
+
+    Each unit's fixes of a batch are gone through in order of time, so that its track is as if they had come one by one.
+    """
     if not fixes:
         return Judged(results=[], moves=None, left_map=[])
     slot_of = [slots.get(fix.unit, -1) for fix in fixes]
-    latest = np.inf if now is None else now + future_s
+    latest = np.inf if now is None else now + limits.future_s
     fresh = [
         i
         for i, (fix, slot) in enumerate(zip(fixes, slot_of, strict=True))
         if slot >= 0 and fix.time <= latest and _newer(fix, known[slot])
     ]
-    x, y, outside = _projected([fixes[i] for i in fresh], snapper)
-    best: dict[int, int] = {}
-    for j, i in enumerate(fresh):
-        if not outside[j] and (slot_of[i] not in best or fixes[i].time > fixes[fresh[best[slot_of[i]]]].time):
-            best[slot_of[i]] = j
-    outside_map = [i for j, i in enumerate(fresh) if outside[j]]
-    fate = dict.fromkeys(outside_map, FixOutcome.outside_map)
-    fate.update(dict.fromkeys((fresh[j] for j in best.values()), FixOutcome.applied))
-    newest = {slot: fixes[fresh[j]] for slot, j in best.items()}
+    outside = off_map([fixes[i] for i in fresh], snapper)
+    fate: dict[int, FixOutcome] = {i: FixOutcome.outside_map for i, out in zip(fresh, outside, strict=True) if out}
+    after: dict[int, Track] = {}
+    newest: dict[int, int] = {}
+    for i in sorted((i for i in fresh if i not in fate), key=lambda i: fixes[i].time):
+        fix, slot = fixes[i], slot_of[i]
+        before = after.get(slot, known[slot])
+        if _newer(fix, before):
+            after[slot] = track = tracked(before, fix, limits)
+            if track.newest is fix:
+                newest[slot] = i
+            else:
+                fate[i] = FixOutcome.doubtful if track.apart is fix else FixOutcome.beside
+    fate.update(dict.fromkeys(newest.values(), FixOutcome.applied))
     results = [
-        _result(fix, slot, latest, newest.get(slot) or (known[slot] if slot >= 0 else None), fate.get(i))
+        _result(i, fix, latest, after.get(slot) or (known[slot] if slot >= 0 else None), fate, slot)
         for i, (fix, slot) in enumerate(zip(fixes, slot_of, strict=True))
     ]
-    rows = np.array(list(best.values()), np.intp)
     return Judged(
-        results=results,
-        moves=_moves(best, newest, x[rows], y[rows], snapper) if best else None,
-        left_map=[(slot_of[i], fixes[i].time) for i in outside_map],
-    )
+        results=results, moves=moves(after, snapper, plausible),
+        left_map=[(slot_of[i], fixes[i].time) for i, what in fate.items() if what is FixOutcome.outside_map],
+    )  # fmt: skip
 
 
-def _newer(fix: Fix, known: Fix | None) -> bool:
-    return known is None or fix.time > known.time
+def moves(tracks: Mapping[int, Track], snapper: Snapper, plausible: Plausible | None) -> Moves | None:
+    """By slot; None: there are none."""
+    if not tracks:
+        return None
+    each = list(tracks.values())
+    return Moves(slots=np.array(list(tracks), np.int32), tracks=each, believed=believed(each, snapper, plausible))
 
 
-def _projected(fixes: Sequence[Fix], snapper: Snapper) -> tuple[Floats, Floats, Bools]:
-    """x, y and whether that is outside the map."""
+def off_map(fixes: Sequence[Fix], snapper: Snapper) -> Bools:
     lon, lat = np.array([fix.at.lon for fix in fixes]), np.array([fix.at.lat for fix in fixes])
     # Half the earth away, and at the poles, the projection may divide by zero: such a position is outside any map.
     with np.errstate(all="ignore"):
         x, y = snapper.projection.forward(lon, lat)
-    return x, y, snapper.outside(x, y) | ~np.isfinite(x + y)
+    return np.asarray(snapper.outside(x, y) | ~np.isfinite(x + y))
 
 
-def _moves(best: Mapping[int, int], newest: Mapping[int, Fix], x: Floats, y: Floats, snapper: Snapper) -> Moves:
-    fixes = [newest[slot] for slot in best]
-    course_deg = _floats(fix.course_deg for fix in fixes)
-    speed_mps = _floats(fix.speed_mps for fix in fixes)
-    accuracy_m = _floats(fix.accuracy_m for fix in fixes)
-    return Moves(
-        slots=np.array(list(best), np.int32), fixes=fixes, x=x, y=y, course_deg=course_deg, speed_mps=speed_mps,
-        accuracy_m=accuracy_m, snapped=snapper.snap(x, y, course_deg, speed_mps, accuracy_m),
-    )  # fmt: skip
+def _newer(fix: Fix, known: Track | None) -> bool:
+    last = None if known is None else known.last_of(source_of(fix))
+    return last is None or fix.time > last.time
 
 
-def _floats(values: Iterable[float | None]) -> Floats:
-    """None as NaN: not known."""
-    return np.array([math.nan if value is None else value for value in values])
-
-
-def _result(fix: Fix, slot: int, latest: UnixTime, newest: Fix | None, fate: FixOutcome | None) -> FixResult:
-    """`newest` is the unit's newest fix on the map, with this batch taken in; `fate` what was found so far."""
+def _result(
+    i: int, fix: Fix, latest: UnixTime, track: Track | None, fate: Mapping[int, FixOutcome], slot: int
+) -> FixResult:
+    """`track` with this batch taken in; `fate` what was found so far."""
     if slot < 0:
         return FixResult(unit=fix.unit, outcome=FixOutcome.unknown_unit, detail="register the unit first")
     if fix.time > latest:
         ahead = f"{fix.time - latest:.1f} s beyond what is allowed ahead of the clock; set the device's clock"
         return FixResult(unit=fix.unit, outcome=FixOutcome.future, detail=ahead)
-    if fate is FixOutcome.outside_map:
-        return FixResult(unit=fix.unit, outcome=fate, detail=OUTSIDE_MAP)
-    if fate is FixOutcome.applied:
-        return FixResult(unit=fix.unit, outcome=fate)
-    if newest is not None and fix.time == newest.time:
+    if i in fate:
+        return FixResult(unit=fix.unit, outcome=fate[i], detail=_DETAILS.get(fate[i], ""))
+    last = None if track is None else track.last_of(source_of(fix))
+    if last is not None and fix.time == last.time:
         return FixResult(unit=fix.unit, outcome=FixOutcome.repeated)
     return FixResult(unit=fix.unit, outcome=FixOutcome.late, detail="a newer fix of the unit is known")
+
+
+_DETAILS = {FixOutcome.outside_map: OUTSIDE_MAP, FixOutcome.doubtful: DOUBTFUL, FixOutcome.beside: BESIDE}

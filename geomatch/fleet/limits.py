@@ -20,6 +20,8 @@ class FleetLimits:
     """The same for agencies whose units report at another pace."""
     future_s: Seconds = 30.0
     """A fix this far ahead of the clock is still taken: devices' clocks differ."""
+    fastest_mps: float = 70.0
+    """A fix that implies more than this is kept apart until a second one confirms it; infinity: every fix is taken."""
     rungs: RungLimits = field(default_factory=RungLimits)
     """When less is known of the fleet than usual."""
 
@@ -28,5 +30,7 @@ class FleetLimits:
         for name, value in {"stale_after_s": self.stale_after_s, **self.stale_by_agency}.items():
             if not value > 0.0:
                 raise BadInput(f"{name}: the age at which a fix is stale must be more than 0 seconds")
+        if not self.fastest_mps > 0.0:
+            raise BadInput("fastest_mps must be more than 0 metres a second")
         if not self.future_s >= 0.0:
             raise BadInput("future_s must be 0 seconds or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from geomatch.fleet.track import Track
 from geomatch.model import UnitState
 from geomatch.quantities import UnixTime
 
@@ -12,6 +13,8 @@ from geomatch.quantities import UnixTime
 @dataclass(frozen=True, kw_only=True)
 class FleetMemory:
     states: tuple[UnitState, ...] = ()
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+    """Unit id -> what was heard of it, where that is more than its newest fix."""
     left_map: Mapping[str, UnixTime] = field(default_factory=dict)
     """Unit id -> its newest fix that lay outside the map."""
     last_seq: Mapping[str, int] = field(default_factory=dict)

@@ -10,31 +10,29 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from geomatch.model import Availability, Fix, Status
+from geomatch.fleet.belief import NOBODY, Believed, Unsure
+from geomatch.fleet.track import Track
+from geomatch.model import Availability, Status
 from geomatch.quantities import Bools, Bytes, Floats, Ints, UnixTime
-from geomatch.road.snap import Snapped
+from geomatch.road.plausible import PlausiblePlaces
 
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[np.generic])
 
 AVAILABILITY_CODES = {availability: code for code, availability in enumerate(Availability)}
-NUMBERS = 9
-"""fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m: the rows of `numbers`."""
+NUMBERS = 11
+"""fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m, still_since, on_foot_m: the rows
+of `numbers`."""
 UNSAID = Status()
 """The status of a unit that has not said any."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """K fixes that were found to be news, and where they are on the road."""
+    """K tracks that have news, and where they are on the road."""
 
     slots: Ints
-    fixes: Sequence[Fix]
-    x: Floats
-    y: Floats
-    course_deg: Floats
-    speed_mps: Floats
-    accuracy_m: Floats
-    snapped: Snapped
+    tracks: Sequence[Track]
+    believed: Believed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +43,8 @@ class Copies:
     """(NUMBERS, N)"""
     edges: Ints
     """(2, N) edge and other."""
+    unsure: Unsure
+    doubt: Bytes
     outside: Bools
     availability: Bytes
     activity: tuple[str, ...]
@@ -60,7 +60,10 @@ class Rows:
         self.outside_time = [-math.inf] * count
         self.availability: Bytes = np.zeros(count, np.uint8)
         self.activity = [UNSAID.activity] * count
-        self.fixes: list[Fix | None] = [None] * count
+        self.doubt: Bytes = np.zeros(count, np.uint8)
+        self.several: dict[int, PlausiblePlaces] = {}
+        """By slot, of the units that may be in more than one place."""
+        self.tracks: list[Track | None] = [None] * count
         self.statuses = [UNSAID] * count
         self._copies: Copies | None = None
         self._moved = self._restated = True
@@ -74,25 +77,34 @@ class Rows:
         out.numbers[:, new] = self.numbers[:, old]
         out.edges[:, new] = self.edges[:, old]
         out.outside[new] = self.outside[old]
+        out.doubt[new] = self.doubt[old]
         out.availability[new] = self.availability[old]
         for slot, before in zip(new.tolist(), old.tolist(), strict=True):
             out.outside_time[slot] = self.outside_time[before]
             out.activity[slot] = self.activity[before]
-            out.fixes[slot] = self.fixes[before]
+            out.tracks[slot] = self.tracks[before]
+            if before in self.several:
+                out.several[slot] = self.several[before]
             out.statuses[slot] = self.statuses[before]
         return out
 
     def move(self, moves: Moves) -> None:
-        """Takes fixes; the caller has seen to it that each is newer than what its slot holds."""
-        slots, fixes, road = moves.slots, moves.fixes, moves.snapped
+        """Takes tracks; the caller has seen to it that each knows more than what its slot holds."""
+        slots, tracks, now = moves.slots, moves.tracks, moves.believed
+        road = now.snapped
         self.numbers[:, slots] = (
-            [fix.time for fix in fixes], moves.x, moves.y, moves.course_deg, moves.speed_mps, moves.accuracy_m,
-            road.fraction, road.other_fraction, road.metres,
+            [track.newest.time for track in tracks], now.x, now.y, now.course_deg, now.speed_mps, now.accuracy_m,
+            road.fraction, road.other_fraction, road.metres, now.still_since, now.on_foot_m,
         )  # fmt: skip
         self.edges[:, slots] = (road.edge, road.other)
-        for slot, fix in zip(slots.tolist(), fixes, strict=True):
-            self.fixes[slot] = fix
-            self.outside[slot] = self.outside_time[slot] > fix.time
+        self.doubt[slots] = now.doubt
+        for slot, track, places in zip(slots.tolist(), tracks, now.several, strict=True):
+            self.tracks[slot] = track
+            self.outside[slot] = self.outside_time[slot] > track.newest.time
+            if places is None:
+                self.several.pop(slot, None)
+            else:
+                self.several[slot] = places
         self._moved = True
 
     def leave_map(self, slot: int, time: UnixTime) -> bool:
@@ -100,8 +112,8 @@ class Rows:
         if time <= self.outside_time[slot]:
             return False
         self.outside_time[slot] = time
-        fix = self.fixes[slot]
-        self.outside[slot] = fix is None or time > fix.time
+        track = self.tracks[slot]
+        self.outside[slot] = track is None or time > track.newest.time
         self._moved = True
         return True
 
@@ -123,6 +135,8 @@ class Rows:
             last = self._copies = Copies(
                 numbers=last.numbers if last and not moved else _fixed(self.numbers.copy()),
                 edges=last.edges if last and not moved else _fixed(self.edges.copy()),
+                unsure=last.unsure if last and not moved else Unsure.of(self.several) if self.several else NOBODY,
+                doubt=last.doubt if last and not moved else _fixed(self.doubt.copy()),
                 outside=last.outside if last and not moved else _fixed(self.outside.copy()),
                 availability=last.availability if last and not restated else _fixed(self.availability.copy()),
                 activity=last.activity if last and not restated else tuple(self.activity),

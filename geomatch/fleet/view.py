@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geomatch.errors import BadInput
+from geomatch.fleet.belief import Unsure
 from geomatch.fleet.positions import Box, LivePositions
 from geomatch.fleet.roster import Roster, Shorts, Words, slot_of, word_bits
 from geomatch.fleet.rows import Copies
@@ -70,6 +71,14 @@ class FleetView:
     """(N,) the opposite direction it may set off in as well; -1: none."""
     other_fraction: Floats
     snap_m: Floats
+    still_since: Floats
+    """(N,) it has stood where it is since then; NaN: it moves."""
+    on_foot_m: Floats
+    """(N,) from the officer's portable back to the car; 0: in it, or nobody knows."""
+    unsure: Unsure
+    """The units that may be in several places; what is said above is the likeliest of them."""
+    doubt: Bytes
+    """(N,) a Doubt: why the position is not to be trusted; 0: it is."""
     outside: Bools
     """(N,) its newest report lay outside the map; the rest is from the fix before it, if there was one."""
     last_message: Mapping[str, UnixTime] = field(default_factory=dict)
@@ -86,7 +95,9 @@ class FleetView:
         positions: LivePositions | None,
         last_message: Mapping[str, UnixTime] = NO_MESSAGES,
     ) -> FleetView:
-        fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m = copies.numbers
+        (
+            fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m, still_since, on_foot_m,
+        ) = copies.numbers  # fmt: skip
         edge, other = copies.edges
         return cls(
             version=version, units=roster.units, slots=roster.slots, agencies=roster.agencies,
@@ -95,7 +106,8 @@ class FleetView:
             stale_after_s=roster.stale_after_s,
             availability=copies.availability, activity=copies.activity, fix_time=fix_time, x=x, y=y,
             course_deg=course_deg, speed_mps=speed_mps, accuracy_m=accuracy_m, edge=edge, fraction=fraction,
-            other=other, other_fraction=other_fraction, snap_m=snap_m, outside=copies.outside,
+            other=other, other_fraction=other_fraction, snap_m=snap_m, still_since=still_since,
+            on_foot_m=on_foot_m, unsure=copies.unsure, doubt=copies.doubt, outside=copies.outside,
             last_message=last_message, positions=positions,
         )  # fmt: skip
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from geomatch.backup.snapshot import Memory
 from geomatch.fleet.memory import FleetMemory
+from geomatch.fleet.track import Track
 from geomatch.journal.records import Record, decoded, encoded
 from geomatch.journal.store import Store
 from geomatch.model import UnitState
@@ -29,6 +30,8 @@ class Part:
     owner: dict[str, str]
     rest: Memory | None = None
     """In part 0: all but that, whatever a matcher comes to hold."""
+    tracks: dict[str, Track] = field(default_factory=dict)
+    """An older journal has none."""
 
 
 def parts_of(memory: Memory) -> Iterator[Callable[[], bytes]]:
@@ -54,6 +57,7 @@ class _Encoding:
             part=self.number, parts=self.parts, states=self.states,
             left_map={unit: fleet.left_map[unit] for unit in ids if unit in fleet.left_map},
             owner={unit: fleet.owner[unit] for unit in ids if unit in fleet.owner},
+            tracks={unit: fleet.tracks[unit] for unit in ids if unit in fleet.tracks},
             rest=None if self.number else replace(
                 memory, fleet=FleetMemory(last_seq=fleet.last_seq, last_message=fleet.last_message)
             ),
@@ -80,6 +84,7 @@ def joined(parts: Sequence[Part]) -> Memory:
     fleet = FleetMemory(
         states=tuple(state for part in parts for state in part.states),
         left_map={unit: time for part in parts for unit, time in part.left_map.items()},
+        tracks={unit: track for part in parts for unit, track in part.tracks.items()},
         owner={unit: source for part in parts for unit, source in part.owner.items()},
         last_seq=rest.fleet.last_seq,
         last_message=rest.fleet.last_message,

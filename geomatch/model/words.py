@@ -119,3 +119,7 @@ class FixOutcome(StrEnum):
     future = "future"
     unknown_unit = "unknown_unit"
     outside_map = "outside_map"
+    doubtful = "doubtful"
+    """It would take an impossible speed: kept apart, and shown, until a second one confirms it."""
+    beside = "beside"
+    """Kept beside the fixes of a more trusted source of the unit, which tell where it is."""

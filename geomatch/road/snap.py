@@ -106,7 +106,7 @@ class Snapper:
         edges, numbers = np.empty((2, n), np.int32), np.zeros((3, n))
         out = Snapped(edge=edges[0], fraction=numbers[0], other=edges[1], other_fraction=numbers[1], metres=numbers[2])
         _kernels.snap(
-            x, y, np.where(speed_mps < MOVING_MPS, np.nan, course_deg), accuracy_m, self._roads,
+            x, y, np.where(speed_mps < MOVING_MPS, np.nan, course_deg), accuracy_m, self.roads,
             out.edge, out.fraction, out.other, out.other_fraction, out.metres,
         )  # fmt: skip
         return out
@@ -114,10 +114,10 @@ class Snapper:
     def snap_one(self, at: XY, course_deg: float | None) -> tuple[int, float, int, float, Metres]:
         """As `snap`, for one position: edge, fraction, other, other_fraction and metres."""
         course = math.nan if course_deg is None else course_deg
-        return _kernels.snap_one(at.x, at.y, course, math.nan, self._roads)  # type: ignore[no-any-return]  # a kernel has no types
+        return _kernels.snap_one(at.x, at.y, course, math.nan, self.roads)  # type: ignore[no-any-return]  # a kernel has no types
 
     @cached_property
-    def _roads(self) -> tuple[Any, ...]:
+    def roads(self) -> tuple[Any, ...]:
         """What the kernels need of the map and of this module."""
         west, south = self.origin_xy.tolist()
         rows, columns = self.shape.tolist()

@@ -8,6 +8,8 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -39,3 +41,16 @@ def usage(**answers):
 
 def machine() -> str:
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {platform.system()}"
+
+
+_READERS: dict[type, attrgetter] = {}
+
+
+def read_all(candidates) -> None:
+    """Reads every field of every candidate, its ETA, place and verdict, as a caller that shows them would."""
+    for candidate in candidates:
+        for part in (candidate, candidate.eta, candidate.place, candidate.verdict):
+            kind = type(part)
+            if kind not in _READERS:
+                _READERS[kind] = attrgetter(*[field.name for field in fields(kind)])
+            _READERS[kind](part)

@@ -12,26 +12,23 @@ thread, "wall" is what a caller waits on this machine now.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import tempfile
 import time
 import zlib
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from measure import CHECKOUT, SHARED, machine
+from measure import CHECKOUT, SHARED, machine, read_all
 from scipy.sparse.csgraph import dijkstra
 
 import geomatch
-from geomatch import Candidate, Fix, LonLat, Matcher, Need, Region, Stop, Unit
+from geomatch import Fix, LonLat, Matcher, Need, Region, Stop, Unit
 from geomatch.backup import ranking, resolve
 from geomatch.fleet.view import FleetView
 from geomatch.maps.export import export
-from geomatch.model import Eta, Place, Verdict
 from geomatch.quantities import XY, DrivingMode
 
 sys.path.insert(0, str(CHECKOUT / "tests"))
@@ -44,9 +41,6 @@ WARM_UP = 300
 """Stops asked about before any is measured: the units have been parked for a while."""
 STATIONS, STATION_SIGMA_M = 20, 800.0
 """Clustered units gather so near to so many places."""
-READ = {
-    kind: attrgetter(*[field.name for field in dataclasses.fields(kind)]) for kind in (Candidate, Eta, Place, Verdict)
-}
 
 
 class Watch:
@@ -83,11 +77,9 @@ def somewhere(region: Region, edge: int, rng: np.random.Generator) -> LonLat:
     return region.network.projection.lonlat(XY(float(np.interp(at, along, x)), float(np.interp(at, along, y))))
 
 
-def read_all(answer: geomatch.Ranking) -> list[tuple[str, int]]:
-    """Every field of every candidate, as a caller that shows them would."""
-    for c in answer.candidates:
-        for part in (c, c.eta, c.place, c.verdict):
-            READ[type(part)](part)
+def told(answer: geomatch.Ranking) -> list[tuple[str, int]]:
+    """What it says, with every field of every candidate read."""
+    read_all(answer.candidates)
     return [(c.unit, round(c.eta.eta_s * 1000)) for c in answer.candidates]
 
 
@@ -96,7 +88,7 @@ def block(matcher: Matcher, oracle: Export, stops: list[Stop], k: int) -> list[d
     rows: list[dict[str, Any]] = []
     for stop in stops:
         with Watch() as watch:
-            answer = read_all(matcher.rank(stop, k=k, now=NOW))
+            answer = told(matcher.rank(stop, k=k, now=NOW))
         rows.append({"answer": answer, "call": watch})
     fields = [search(matcher, stop, k, row) for stop, row in zip(stops, rows, strict=True)]
     for stop, field, row in zip(stops, fields, rows, strict=True):

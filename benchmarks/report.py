@@ -32,7 +32,7 @@ def write_report(folder: Path, name: str) -> Path:
         _heading(facts),
         _latency(rows),
         _figures(rows),
-        _other(rows, "again", "A stop that was just ranked, asked again"),
+        _other(rows, "again", "An open stop, ranked for the third time"),
         _other(rows, "all times", "Every unit's time to one stop"),
         _misses(rows),
         _losses(rows),

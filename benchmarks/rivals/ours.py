@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from case import Answer, Case, Cell
+from measure import read_all
 from workloads import NOW, asked, fixes, patrol
 
 from geomatch.quantities import DrivingMode, format_time
@@ -84,8 +85,7 @@ def prepare_call(case: Case, cell: Cell):
 
     def answer(stop: int) -> Answer:
         ranking = matcher.rank(stops[stop], k=cell.k, now=NOW)
-        for candidate in ranking.candidates:
-            repr(candidate)  # every field, as a caller that shows them would read
+        read_all(ranking.candidates)
         return _rows_and_ms((c.unit, c.eta.travel_s) for c in ranking.candidates)
 
     return answer

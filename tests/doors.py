@@ -86,11 +86,11 @@ class Service:
         self.app = create_app(self.matcher, clock=lambda: self.now, ring=Ring(self.path, **self.options), **self.more)
         return self
 
-    def ask(self, method, path, body=None, *, key=None, headers=(), address="10.0.0.7"):
+    def ask(self, method, path, body=None, *, key=None, headers=(), address="10.0.0.7", **how):
         sent = [(b"authorization", f"Bearer {key}".encode())] if key is not None else []
         if self.app is None:
             self.open()
-        return ask(self.app, method, path, body, headers=[*sent, *headers], address=address)
+        return ask(self.app, method, path, body, headers=[*sent, *headers], address=address, **how)
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Answer:
         return json.loads(self.text)
 
 
-def ask(app, method, path, body=None, *, headers=(), address="10.0.0.7") -> Answer:
+def ask(app, method, path, body=None, *, headers=(), address="10.0.0.7", media=b"application/json") -> Answer:
     """One request straight at the application; of an endless stream, its beginning."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     path, _, query = path.partition("?")
     scope = {
         "type": "http" if method != "WEBSOCKET" else "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1",
         "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-        "scheme": "http", "headers": [(b"host", b"test"), (b"content-type", b"application/json"), *headers],
+        "scheme": "http", "headers": [(b"host", b"test"), (b"content-type", media), *headers],
         "client": (address, 4711), "server": ("test", 80), "extensions": {}, "subprotocols": [],
     }  # fmt: skip
     return asyncio.run(_asked(app, scope, raw))

@@ -74,11 +74,12 @@ def fuzz(name: str, seconds: int, found: Path, corpus: Path) -> int:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, sample in enumerate(target.samples):
         (corpus / f"sample-{number}").write_bytes(sample)
+        target.run(sample)  # whatever is compiled or read once is, so that no input is held to be slow for it
     for kept in (HERE / "fuzz_found" / name).glob("*"):
         (corpus / kept.name).write_bytes(kept.read_bytes())
     words = found / f"{name}.dict"
     words.write_text(_dictionary(target.samples), encoding="ascii")
-    options = [f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", f"-dict={words}", "-timeout=20",
+    options = [f"-max_total_time={seconds}", f"-artifact_prefix={found}/{name}-", f"-dict={words}", "-timeout=60",
                "-rss_limit_mb=4096", "-max_len=65536", str(corpus)]  # fmt: skip
     atheris.Setup([sys.argv[0], *options], target.run, custom_mutator=_Mutator(atheris))
     atheris.Fuzz()

@@ -30,6 +30,7 @@ from geomatch.backup import ranking, resolve
 from geomatch.fleet.view import FleetView
 from geomatch.maps.export import export
 from geomatch.quantities import XY, DrivingMode
+from geomatch.road.roads import Roads
 
 sys.path.insert(0, str(CHECKOUT / "tests"))
 from exported import Export
@@ -83,14 +84,14 @@ def told(answer: geomatch.Ranking) -> list[tuple[str, int]]:
     return [(c.unit, round(c.eta.eta_s * 1000)) for c in answer.candidates]
 
 
-def block(matcher: Matcher, oracle: Export, stops: list[Stop], k: int) -> list[dict[str, Any]]:
+def block(matcher: Matcher, roads: Roads, oracle: Export, stops: list[Stop], k: int) -> list[dict[str, Any]]:
     """Some stops, each asked three ways, one way after the other."""
     rows: list[dict[str, Any]] = []
     for stop in stops:
         with Watch() as watch:
             answer = told(matcher.rank(stop, k=k, now=NOW))
         rows.append({"answer": answer, "call": watch})
-    fields = [search(matcher, stop, k, row) for stop, row in zip(stops, rows, strict=True)]
+    fields = [search(matcher, roads, stop, k, row) for stop, row in zip(stops, rows, strict=True)]
     for stop, field, row in zip(stops, fields, rows, strict=True):
         expected = by_dijkstra(oracle, field, k, row)
         if row["answer"] != expected:
@@ -98,10 +99,15 @@ def block(matcher: Matcher, oracle: Export, stops: list[Stop], k: int) -> list[d
     return rows
 
 
-def search(matcher: Matcher, stop: Stop, k: int, row: dict[str, Any]) -> ranking.Field:
+def search(matcher: Matcher, roads: Roads, stop: Stop, k: int, row: dict[str, Any]) -> ranking.Field:
+    """By `roads` that have not heard of the stop: what the call has just found out is of no help."""
     field = field_of(matcher, stop, matcher.fleet.view(), NOW)
+    asked = field.resolved.targets, field.places, field.delay_ms, k, DrivingMode.routine
     with Watch() as row["kernel"]:
-        matcher.region.times.k_soonest(field.resolved.targets, field.places, field.delay_ms, k, DrivingMode.routine)
+        roads.k_soonest(*asked)
+    roads.k_soonest(*asked)
+    with Watch() as row["again"]:
+        roads.k_soonest(*asked)
     return field
 
 
@@ -152,6 +158,7 @@ def main() -> None:
         export(region.network, Path(folder) / "export.gpkg", attribution=region.attribution)
         oracle = Export.read(Path(folder) / "export.gpkg")
         matcher = fleet(region, chosen.units, rng, eligible=chosen.eligible, clustered=chosen.clustered)
+        roads = Region.open(Path(folder) / "rhine-neckar.region").times
         need = Need(capabilities=("k9",) if chosen.eligible < 1.0 else ())
         stops = [
             Stop(id=f"s{n}", at=somewhere(region, rng.integers(0, region.network.originals), rng), need=need)
@@ -159,14 +166,15 @@ def main() -> None:
         ]
         for stop in stops[:WARM_UP]:
             matcher.rank(stop, k=chosen.k, now=NOW)
+            search(matcher, roads, stop, chosen.k, {})
         rows = [
             row
             for n in range(WARM_UP, len(stops), BLOCK)
-            for row in block(matcher, oracle, stops[n : n + BLOCK], chosen.k)
+            for row in block(matcher, roads, oracle, stops[n : n + BLOCK], chosen.k)
         ]
     print(json.dumps({"machine": machine(), **vars(chosen), **times_us(rows)}, indent=1))
-    cpu_s = {name: np.median([row[name].cpu_s for row in rows]) for name in ("kernel", "call", "dijkstra")}
-    for name in ("kernel", "call"):
+    cpu_s = {name: np.median([row[name].cpu_s for row in rows]) for name in ("kernel", "again", "call", "dijkstra")}
+    for name in ("kernel", "again", "call"):
         print(f"{name}: {cpu_s['dijkstra'] / cpu_s[name]:.0f} times as fast as scipy's dijkstra, by processor time")
     checksum = zlib.crc32(json.dumps([row["answer"] for row in rows]).encode())
     print(f"all {len(rows)} answers are the same; checksum {checksum:08x}")
@@ -179,7 +187,7 @@ def times_us(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             for clock in ("cpu", "wall")
             for p, q in (("p50", 0.5), ("p99", 0.99))
         }
-        for name in ("kernel", "call", "dijkstra")
+        for name in ("kernel", "again", "call", "dijkstra")
     }
 
 

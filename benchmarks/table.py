@@ -97,7 +97,7 @@ OPERATIONS: dict[str, dict[str, Rival]] = {
         "OSRM MLD": Rival("osrm_table:prepare_mld", "own", environments.newer, quick=False),
     },
 }
-"""{operation: {library: rival}}: "again" asks for a stop that was just asked for twice, "all times" for every unit's."""
+"""{operation: {library: rival}}: "again" asks for a stop that was asked for twice, "all times" for every unit's."""
 
 
 def main() -> None:

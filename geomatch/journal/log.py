@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from geomatch.journal.faults import JournalDown
@@ -100,6 +100,10 @@ class Journal:
             if line.record is not None:
                 return line.record
             raise JournalDown(f"{self.fault}; what was told now is not acknowledged")
+
+    def newest(self, kind: str) -> Iterator[Record]:
+        """Of one kind, last written first, as far as they are in the store."""
+        return self._store.newest(kind)
 
     @property
     def waiting(self) -> int:

@@ -45,6 +45,7 @@ from geomatch.service.events import router as event_routes
 from geomatch.service.feeds import Feeds
 from geomatch.service.feeds import router as feed_routes
 from geomatch.service.hot import HotRoutes, endpoints
+from geomatch.service.journaling import answers_of
 from geomatch.service.limiting import Limits
 from geomatch.service.local_words import status_of, stop_of
 from geomatch.service.marked_stops import by_marker
@@ -101,7 +102,13 @@ def create_app(
     # What is added last is asked first.
     app.add_middleware(HotRoutes, endpoints=endpoints(rankings, fleet))
     app.add_middleware(
-        Doors, ring=ring, clock=clock, limits=limits or Limits(), metrics=metrics, pressure=conditions.pressure
+        Doors,
+        ring=ring,
+        clock=clock,
+        limits=limits or Limits(),
+        metrics=metrics,
+        pressure=conditions.pressure,
+        answers=answers_of(matcher),
     )
     if traces is not None:
         app.add_middleware(Traced, provider=traces)

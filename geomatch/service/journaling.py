@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
+from geomatch.journal.answers import Answers
 from geomatch.journal.faults import JournalDown
 from geomatch.journal.recorder import Recorder
 from geomatch.journal.restore import Restored
@@ -35,3 +36,8 @@ def recorded(
         finally:
             with suppress(JournalDown):
                 recorder.close()
+
+
+def answers_of(matcher: object) -> Answers | None:
+    """Where answers under idempotency keys are kept; None: no journal is, so a restart forgets them."""
+    return Answers(matcher) if isinstance(matcher, Recorder) else None

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from geomatch.errors import GeomatchError
+from geomatch.journal.answers import Answers
 from geomatch.quantities import UnixTime
 from geomatch.service import keys, problems
 from geomatch.service.callers import CALLER, NOBODY, OPERATOR, Caller
@@ -112,14 +113,22 @@ class Doors:
     """The ASGI layer. Without a ring everybody is the operator, and only limits and measures are left of it."""
 
     def __init__(
-        self, app: ASGIApp, *, ring: Ring | None, clock: Clock, limits: Limits, metrics: Metrics, pressure: Pressure
+        self,
+        app: ASGIApp,
+        *,
+        ring: Ring | None,
+        clock: Clock,
+        limits: Limits,
+        metrics: Metrics,
+        pressure: Pressure,
+        answers: Answers | None = None,
     ) -> None:
         self._app, self._ring, self._clock, self._limits, self._metrics = app, ring, clock, limits, metrics
         self._pressure = pressure
         self._operations = Operations()
         self._rates = Rates(limits.requests_per_minute)
         self._lockout = Lockout()
-        self._repeats = Repeats()
+        self._repeats = Repeats(clock, answers)
         self._seen: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

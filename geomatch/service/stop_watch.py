@@ -39,26 +39,6 @@ def _go_on(_seconds: Seconds) -> None:
 _LAST_FIRST = {urgency: -place for place, urgency in enumerate(Urgency)}
 
 
-class _Turns:
-    """One looks at a time, and whoever is in a hurry is next: an emergency waits for one stop at most, not for all."""
-
-    def __init__(self) -> None:
-        self._free = threading.Condition()
-        self._taken, self._hurrying = False, 0
-
-    def take(self, *, hurry: bool = False) -> None:
-        with self._free:
-            self._hurrying += hurry
-            self._free.wait_for(lambda: not self._taken and (hurry or not self._hurrying))
-            self._hurrying -= hurry
-            self._taken = True
-
-    def give_back(self) -> None:
-        with self._free:
-            self._taken = False
-            self._free.notify_all()
-
-
 @dataclass
 class StopWatch:
     """What was told of each stop, and what is to be told now.
@@ -77,99 +57,96 @@ class StopWatch:
     """The candidates of each stop that the journal has."""
     placeless: dict[str, OpenEmergency] = field(default_factory=dict)
     """Emergencies without a stop, as they were told."""
-    _turns: _Turns = field(default_factory=_Turns, repr=False)
+    _telling: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """Held while what is told is worked out, and not while anything is ranked: an emergency waits for no other stop."""
 
     def look(self, now: UnixTime, *, pause: Callable[[Seconds], object] = _go_on) -> tuple[StopEvent, ...]:
         """Every open stop once, on one moment; most urgent first, so that the budget goes where it matters. `pause`
         waits after each; by default nothing does."""
-        self._turns.take()
-        try:
-            on = self.matcher.snapshot()
-            stops: Mapping[str, OpenStop] = {} if on.stops is None else on.stops.stops
-            told = [*self._over(stops, now), *self._look_for_placeless(stops, on, now)]
-        finally:
-            self._turns.give_back()
+        on = self.matcher.snapshot()
+        stops: Mapping[str, OpenStop] = {} if on.stops is None else on.stops.stops
+        told = [*self._over(stops, now), *self._look_for_placeless(now)]
         order = sorted(stops.values(), key=lambda held: (_LAST_FIRST[held.stop.urgency], held.opened_at, held.stop.id))
         for name in [held.stop.id for held in order]:
-            self._turns.take()
-            try:
-                # As it is by now: somebody in a hurry may have seen more of it.
-                if (held := self.matcher.stops.view().stops.get(name)) is not None:
-                    told += self._look_at(held, on, now)
-            finally:
-                self._turns.give_back()
+            # As it is by now: somebody in a hurry may have seen more of it.
+            if (held := self.matcher.stops.view().stops.get(name)) is not None:
+                told += self._look_at(held, on, now)
             pause(PAUSE_S)
         return tuple(told)
 
     def look_now(self, stop_id: str, now: UnixTime) -> tuple[StopEvent, ...]:
-        """One stop, or an emergency without one, before all others."""
-        self._turns.take(hurry=True)
-        try:
-            on = self.matcher.snapshot()
-            stops: Mapping[str, OpenStop] = {} if on.stops is None else on.stops.stops
-            if stop_id in stops:
-                return self._look_at(stops[stop_id], on, now)
-            return self._look_for_placeless(stops, on, now)
-        finally:
-            self._turns.give_back()
+        """One stop, or an emergency without one, whatever else is being looked at."""
+        on = self.matcher.snapshot()
+        held = None if on.stops is None else on.stops.stops.get(stop_id)
+        return self._look_for_placeless(now) if held is None else self._look_at(held, on, now)
 
     def _over(self, stops: Mapping[str, OpenStop], now: UnixTime) -> tuple[StopEvent, ...]:
         """What was open at the last look and is no more."""
-        gone = [cleared(held, now) for name, held in self.held.items() if name not in stops]
-        self.told = {name: told for name, told in self.told.items() if name in stops}
-        self.noted = {name: noted for name, noted in self.noted.items() if name in stops}
-        self.held = {name: held for name, held in self.held.items() if name in stops}
-        return self._spend(gone, now)
+        with self._telling:
+            gone = [held for name, held in self.held.items() if name not in stops]
+            # What was opened since `stops` was taken, and is told of already, is no more gone than it was there.
+            still_open = self.matcher.stops.view().stops
+            gone = [held for held in gone if held.stop.id not in still_open]
+            for held in gone:
+                name = held.stop.id
+                del self.held[name]
+                self.told.pop(name, None)
+                self.noted.pop(name, None)
+            return self._spend([cleared(held, now) for held in gone], now)
 
     def _look_at(self, held: OpenStop, on: Snapshot, now: UnixTime) -> tuple[StopEvent, ...]:
         name = held.stop.id
-        self.held[name] = held
         try:
-            ranking = self.matcher.off_the_record.rank(held.stop, RANKED, now=now, on=on)
-            self.told[name], events = look(
-                self.told.get(name, Told()),
-                Look(
-                    held=held,
-                    ranking=ranking,
-                    coming=coming(held, on.view, on.region, now=now, priors=self.matcher.priors),
-                    now=now,
-                    policy=self.policy,
-                    caller="" if held.emergency is None else _caller(held.emergency, on),
-                ),
+            seen = Look(
+                held=held,
+                ranking=self.matcher.off_the_record.rank(held.stop, RANKED, now=now, on=on),
+                coming=coming(held, on.view, on.region, now=now, priors=self.matcher.priors),
+                now=now,
+                policy=self.policy,
+                caller="" if held.emergency is None else _caller(held.emergency, on),
             )
-            ranked = tuple(one.unit for one in ranking.candidates)
-            if events or self.noted.get(name) != ranked:
-                self.noted[name] = ranked
-                # The same once more, for the journal: it is pure.
-                self.matcher.rank(held.stop, RANKED, now=now, on=on)
         except GeomatchError as fault:
             # A map without its place has taken over, say. The other stops are looked at all the same.
             logging.getLogger(__name__).warning("stop %s cannot be ranked: %s", name, fault)
+            with self._telling:
+                self.held[name] = held
             return ()
-        return self._spend(events, now)
+        ranked = tuple(one.unit for one in seen.ranking.candidates)
+        with self._telling:
+            self.held[name] = held
+            self.told[name], events = look(self.told.get(name, Told()), seen)
+            is_news = bool(events) or self.noted.get(name) != ranked
+            self.noted[name] = ranked
+            told = self._spend(events, now)
+        if is_news:
+            # The same once more, for the journal: it is pure.
+            self.matcher.rank(held.stop, RANKED, now=now, on=on)
+        return told
 
-    def _look_for_placeless(self, stops: Mapping[str, OpenStop], on: Snapshot, now: UnixTime) -> tuple[StopEvent, ...]:
+    def _look_for_placeless(self, now: UnixTime) -> tuple[StopEvent, ...]:
         """Emergencies that nobody can place have no stop to be looked at."""
-        calls = {name: one for name, one in self.matcher.emergencies.view().items() if name not in stops}
-        events = []
-        for name, call in calls.items():
-            told = self.placeless.get(name)
-            if told is None or told.raised_at != call.raised_at:
-                events.append(unplaced(call, _caller(call, on), now, kind=EventKind.officer_emergency))
-            if call.wants_a_decision and (told is None or told.cancelled_at != call.cancelled_at):
-                events.append(unplaced(call, _caller(call, on), now, kind=EventKind.emergency_cancelled))
-        events += [
-            unplaced(call, "", now, kind=EventKind.cleared)
-            for name, call in self.placeless.items()
-            if name not in calls and name not in stops
-        ]
-        self.placeless = calls
-        return self._spend(events, now)
+        with self._telling:
+            stops, view = self.matcher.stops.view().stops, self.matcher.emergencies.view()
+            calls = {name: one for name, one in view.items() if name not in stops}
+            if not calls and not self.placeless:
+                return ()
+            on, events = self.matcher.snapshot(), []
+            for name, call in calls.items():
+                told = self.placeless.get(name)
+                if told is None or told.raised_at != call.raised_at:
+                    events.append(unplaced(call, _caller(call, on), now, kind=EventKind.officer_emergency))
+                if call.wants_a_decision and (told is None or told.cancelled_at != call.cancelled_at):
+                    events.append(unplaced(call, _caller(call, on), now, kind=EventKind.emergency_cancelled))
+            events += [
+                unplaced(call, "", now, kind=EventKind.cleared)
+                for name, call in self.placeless.items()
+                if name not in calls and name not in stops
+            ]
+            self.placeless = calls
+            return self._spend(events, now)
 
     def _spend(self, events: Sequence[StopEvent], now: UnixTime) -> tuple[StopEvent, ...]:
-        if not events:
-            return ()
-        self.budget, told = self.budget.spend(events, self.budget_policy, now=now)
+        self.budget, told = self.budget.spend(events, self.budget_policy, now=now) if events else (self.budget, ())
         return told
 
 

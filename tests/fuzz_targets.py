@@ -136,19 +136,28 @@ def _service():
     from geomatch.maps.osm.read import read_osm
     from geomatch.region import Region, write_region
     from geomatch.service.app import create_app
+    from geomatch.service.warm import warm
 
     logging.disable(logging.CRITICAL)
     (_folder() / "town.osm").write_text(osm_xml(), encoding="utf-8")
     source = read_osm(_folder() / "town.osm")
     write_region(_folder() / "town", expand(source), name="town", attribution="made up", report={})
-    app = create_app(full_matcher(Region.open(_folder() / "town")), clock=lambda: NOW)
-    return app, [(name.split()[0], path) for name, (path, body) in samples().items() if body is not None]
+    region = Region.open(_folder() / "town")
+    warm(region)
+    app = create_app(full_matcher(region), clock=lambda: NOW)
+    asked = [(name.split()[0], path) for name, (path, body) in samples().items() if body is not None]
+    return app, [*asked, *BARE]
+
+
+BARE = (("POST", "/v1/closures:import"), ("POST", "/v1/closures:import?format=wzdx"), ("POST", "/v1/fixes:raw"))
+"""The same with nothing said beside the body: then it tells more itself."""
 
 
 def _request_samples() -> tuple[bytes, ...]:
     from doors import samples
 
     bodies = [body for _, body in samples().values() if body is not None]
+    bodies += [WZDX, WZDX, json.loads(SAMPLES["fixes"])]
     return tuple(bytes([number]) + json.dumps(body).encode() for number, body in enumerate(bodies))
 
 

@@ -76,6 +76,7 @@ BROKEN = {
 def test_no_body_breaks_an_operation_or_changes_anything(service, foreign, operation):
     path, _ = samples(unit="stranger", agency=STRANGER)[operation.name]
     before = service.matcher.memory()
+    path = path.replace("&source=city", "")  # then whose it is, the body says
     for name, body in BROKEN.items():
         answer = service.ask(operation.method, path, body, key=foreign)
         assert answer.status < 500, (name, answer.text)

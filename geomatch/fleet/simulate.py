@@ -6,6 +6,7 @@ The clock and the random numbers are arguments: the same seed and the same times
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -70,6 +71,7 @@ class Patrols:
         self._home_x, self._home_y = network.projection.forward(home[:, 0], home[:, 1])
         starts = self._starts()
         along = [rng.uniform(0.0, float(network.edge_length_m[edge])) for edge in starts]
+        self._lines: dict[int, _Line] = {}
         self._cars = [_Car(edge=edge, along_m=m, busy_until=now) for edge, m in zip(starts, along, strict=True)]
 
     def advance(self, now: UnixTime) -> list[Fix]:
@@ -216,16 +218,31 @@ class Patrols:
 
     def _position(self, car: _Car) -> tuple[float, float, float]:
         """x, y and true course of a car. The grid's north is true north within 0.2 degrees a region's width."""
-        x, y = self._network.points(car.edge)
-        return _along(x, y, car.along_m / float(self._network.edge_length_m[car.edge]))
+        line = self._lines.get(car.edge)
+        if line is None:
+            line = self._lines[car.edge] = _Line.of(*self._network.points(car.edge))
+        return line.along(car.along_m / float(self._network.edge_length_m[car.edge]))
 
 
-def _along(x: Floats, y: Floats, fraction: float) -> tuple[float, float, float]:
-    """The point at a fraction of a line's length, and the course there in degrees clockwise from north."""
-    steps = np.hypot(np.diff(x), np.diff(y))
-    ends = np.cumsum(steps)
-    d = min(max(fraction, 0.0), 1.0) * float(ends[-1])
-    i = min(int(np.searchsorted(ends, d)), len(steps) - 1)
-    part = (d - float(ends[i]) + float(steps[i])) / max(float(steps[i]), 1e-9)
-    dx, dy = float(x[i + 1] - x[i]), float(y[i + 1] - y[i])
-    return float(x[i]) + part * dx, float(y[i]) + part * dy, math.degrees(math.atan2(dx, dy)) % 360.0
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """An edge as a car drives along it, as plain numbers: a point of it is asked for every few seconds."""
+
+    x: list[float]
+    y: list[float]
+    steps: list[float]
+    ends: list[float]
+    """Metres from the beginning to the end of each step."""
+
+    @classmethod
+    def of(cls, x: Floats, y: Floats) -> _Line:
+        steps = np.hypot(np.diff(x), np.diff(y))
+        return cls(x.tolist(), y.tolist(), steps.tolist(), np.cumsum(steps).tolist())
+
+    def along(self, fraction: float) -> tuple[float, float, float]:
+        """The point at a fraction of its length, and the course there in degrees clockwise from north."""
+        d = min(max(fraction, 0.0), 1.0) * self.ends[-1]
+        i = min(bisect_left(self.ends, d), len(self.steps) - 1)
+        part = (d - self.ends[i] + self.steps[i]) / max(self.steps[i], 1e-9)
+        dx, dy = self.x[i + 1] - self.x[i], self.y[i + 1] - self.y[i]
+        return self.x[i] + part * dx, self.y[i] + part * dy, math.degrees(math.atan2(dx, dy)) % 360.0

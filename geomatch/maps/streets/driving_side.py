@@ -65,7 +65,8 @@ def drives_on_left(
     left = any(b[0] <= west and b[1] <= south and east <= b[2] and north <= b[3] for b in _LEFT_BOXES)
     side = "left" if left else "right"
     report.warnings.append(
-        f"too few roundabouts to tell the driving side: {side} is assumed from where the map lies; say it with --drive-on (drive_on)"
+        f"too few roundabouts to tell the driving side: {side} is assumed from where the map lies;"
+        " say which with --drive-on (drive_on)"
     )
     return left
 

@@ -95,10 +95,11 @@ def test_the_shift_is_replayed_to_the_byte_from_both_stores_and_by_another_proce
     tmp_path,
     postgres,  # noqa: F811
 ):
-    region = Region.open(metro)
     places = [str(tmp_path / "shift.journal"), postgres.database()]
     heads, found = [], []
     for place in places:
+        # Opened anew: how far an answer was looked for, which is in the chain, hangs on the labels that are at hand.
+        region = Region.open(metro)
         store, clock = open_store(place, create=True), Clock()
         recorder = begun(store, region, clock)
         recorder = tell_shift(

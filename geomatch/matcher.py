@@ -264,11 +264,12 @@ class Matcher:
     def compare(self, stop: Stop, *, now: UnixTime) -> Comparison:
         """The fastest of all, of those that may go, without approval, and of the own agency, side by side."""
         on = self.snapshot()
-        return compare.compare(
+        told = compare.compare(
             stop, on.view, on.region_at(now), now=now, priors=self.priors, quotas=on.quotas,
             asked=on.asked.get(stop.id), assigned=assigning.taken(self.stops.view(), stop, on.view),
             ties_by=self.ties_by,
         )  # fmt: skip
+        return replace(told, degraded=self._rungs.of(on.view, now))
 
     def matrix(self, stops: Sequence[Stop], *, now: UnixTime) -> UnitStopMatrix:
         """Every unit to every stop, as `rank` would have it; and when the k-th officer is at each."""
@@ -283,7 +284,8 @@ class Matcher:
         on = self.snapshot()
         on.view.slot_of(unit_id)
         everyone = min(len(on.view), ranking.K_AT_MOST)
-        return explain.explain(self._rank(on, stop, everyone, now, (), with_routes=False), unit_id)
+        answer = self._rank(on, stop, everyone, now, (), with_routes=False)
+        return replace(explain.explain(answer, unit_id), degraded=answer.degraded)
 
     def open_stop(self, stop: Stop, *, at: UnixTime, position: str | None = None) -> OpenStop:
         """Raises as `rank` does for a place that is on no road or map, and IllegalStep where another is open."""

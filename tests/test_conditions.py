@@ -101,6 +101,9 @@ def test_a_service_that_is_behind_drops_what_can_wait_first(matcher, monkeypatch
         routine = client.post("/v1/rankings", json={"stop": STOP})
         assert codes(routine.json()["degraded"]) == ["overload"]
         assert codes(client.get("/readyz").json()["degraded"]) == ["overload"]
+        seen = scraped(client)
+        assert (seen["geomatch_behind_seconds",], seen["geomatch_requests_waiting",]) == (0.2, 0)
+        assert (seen["geomatch_degraded", "overload"], seen["geomatch_degraded", "unrecorded"]) == (1, 0)
     with pressed(monkeypatch, 0.9):
         refused = client.post("/v1/rankings", json={"stop": STOP})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
@@ -182,6 +185,9 @@ def test_an_outage_is_said_of_those_whose_units_one_may_know_of(town, tmp_path):
     told = service.ask("POST", path, body, key=key).json()["degraded"]
     assert {one["agency"] for one in told} == {OWN, OPEN, None}
     assert STRANGER not in json.dumps(told)
+    for name in ("POST /v1/explanations", "POST /v1/comparisons"):
+        path, body = samples("own", "s-own", OWN, NOW)[name]
+        assert service.ask("POST", path, body, key=key).json()["degraded"] == told
     ready = service.ask("GET", "/readyz")
     assert [(one["code"], one["agency"], one["units"]) for one in ready.json()["degraded"]] == [
         ("avl_outage", None, None)

@@ -114,7 +114,7 @@ def test_a_district_is_missing_under_an_agencys_units(street):
     (gap,) = matcher.rank(stop(), now=NOW + 1).degraded
     assert (gap.code, gap.agency, gap.units) == (Rung.map_gap, "b.example", 3)
     assert "3 of 3 units" in gap.detail
-    matcher.update([fix("b1", 500.0, age_s=-2.0)], now=NOW + 2)
+    matcher.update([fix("b1", 320.0, age_s=-2.0)], now=NOW + 2)
     assert rungs(matcher, NOW + 2) == [], "two units off the map may have driven off it"
 
 

@@ -104,7 +104,7 @@ def test_the_shift_is_replayed_to_the_byte_from_both_stores_and_by_another_proce
         recorder = begun(store, region, clock)
         recorder = tell_shift(
             recorder, clock, own_data, lines=LINES, restart_at=LINES // 2,
-            restart=lambda store=store, clock=clock: begun(store, region, clock),
+            restart=lambda store=store, clock=clock, region=region: begun(store, region, clock),
         )  # fmt: skip
         recorder.close()
         heads.append(verify(store).head)
@@ -214,7 +214,9 @@ def take(step: tuple, both: Clumsy, matcher: Matcher) -> None:
         case "code_4", name:
             both.tell("stops.code_4", name, at=NOW + 2)
         case "alarm", name, pressed, over, x:
-            alarm = Alarm(unit=name, at=NOW + pressed, stopped_at=NOW + 3 if over else None, place=x and at(x))
+            alarm = Alarm(
+                unit=name, at=NOW + pressed, stopped_at=NOW + 3 if over else None, place=None if x is None else at(x)
+            )
             both.tell("emergencies.hear", alarm, now=NOW + 3)
         case "locate", number, x:
             both.tell("emergencies.locate", emergency(matcher, number), now=NOW + 4, at=None if x is None else at(x))

@@ -140,6 +140,8 @@ def _closing_lines(ranking: Ranking) -> Iterator[str]:
         yield from _excluded_lines(ranking.excluded)
     for note in ranking.notes:
         yield escape(f"Note: {_spaced(note)}.")
+    for one in ranking.degraded:
+        yield escape(f"Degraded: {one.detail}.")
     if ranking.candidates and not ranking.candidates[0].eta.calibrated:
         yield "[dim]9 in 10 times it is there by then: from published spreads, not this region's history.[/dim]"
     yield f"[dim]Map {escape(ranking.attribution)}. Region {ranking.region[:12]}.[/dim]"

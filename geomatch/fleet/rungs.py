@@ -11,25 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from geomatch.fleet import _rung_kernels as kernels
+from geomatch.fleet._rung_kernels import ABLE, KNOWN, NEWEST, OFF_ROAD, SILENT_S
 from geomatch.fleet.limits import FleetLimits
 from geomatch.fleet.view import FleetView
 from geomatch.model import Degraded, Rung
-from geomatch.quantities import Floats, Longs, Seconds, UnixTime
+from geomatch.quantities import Floats, Seconds, UnixTime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """What a view says, whenever it is asked."""
 
     view: FleetView | None
-    newest: Floats
-    """(A,) of each agency; -inf where it has too few units to tell."""
-    silent_s: Floats
-    """(A,) so old the newest fix may be."""
-    able: Longs
-    quiet_from: UnixTime
+    by_agency: Floats
+    """As the kernel fills it in."""
+    usual_from: UnixTime
     """Until then some agency is ahead of the clock."""
-    quiet_until: UnixTime
+    usual_until: UnixTime
     """From then on some agency is silent."""
     gaps: tuple[Degraded, ...]
 
@@ -39,54 +37,42 @@ class FleetRungs:
 
     def __init__(self, limits: FleetLimits) -> None:
         self._limits = limits
-        none = np.zeros(0)
-        self._seen = _Seen(
-            view=None, newest=none, silent_s=none, able=np.zeros(0, np.int64), quiet_from=math.inf,
-            quiet_until=-math.inf, gaps=(),
-        )  # fmt: skip
+        self._seen = _Seen(None, np.zeros((5, 0)), math.inf, -math.inf, ())
 
     def of(self, view: FleetView, now: UnixTime) -> tuple[Degraded, ...]:
         """By agency: gaps of the map first, then who is not heard. Two threads may both look: they see the same."""
         seen = self._seen
         if seen.view is not view:
             seen = self._seen = self._look(view)
-        if seen.quiet_from <= now <= seen.quiet_until:
+        if seen.usual_from <= now <= seen.usual_until:
             return seen.gaps
-        return (*seen.gaps, *_silent(view, seen, now, self._limits.future_s))
+        return (*seen.gaps, *_silent(view, seen.by_agency, now, self._limits.future_s))
 
     def _look(self, view: FleetView) -> _Seen:
-        rungs, agencies = self._limits.rungs, len(view.agencies)
-        newest, limit_s = np.full(agencies, -np.inf), np.full(agencies, np.inf)
-        able, known, off_road = np.zeros((3, agencies), np.int64)
-        kernels.count_by_agency(
+        rungs, by_agency = self._limits.rungs, np.empty((5, len(view.agencies)))
+        newest, silent, gaps = kernels.by_agency(
             view.agency, view.availability, view.fix_time, view.stale_after_s, view.outside, view.snap_m, rungs.far_m,
-            newest, limit_s, able, known, off_road,
+            rungs.silent_share, rungs.silent_units, rungs.gap_share, rungs.gap_units, by_agency,
         )  # fmt: skip
-        judged = able >= rungs.silent_units
-        newest[~judged] = -np.inf
-        silent_s = rungs.silent_share * limit_s
-        return _Seen(
-            view=view, newest=newest, silent_s=silent_s, able=able,
-            quiet_from=float(newest.max(initial=-np.inf)) - self._limits.future_s,
-            quiet_until=float((newest[judged] + silent_s[judged]).min(initial=np.inf)),
-            gaps=tuple(
-                _gap(view.agencies[a], int(off_road[a]), int(known[a]))
-                for a in np.flatnonzero((off_road >= rungs.gap_units) & (off_road >= rungs.gap_share * known)).tolist()
-            ),
-        )  # fmt: skip
+        found = _gaps(view, by_agency, rungs.gap_share, rungs.gap_units) if gaps else ()
+        return _Seen(view, by_agency, newest - self._limits.future_s, silent, found)
 
 
-def _gap(agency: str, off_road: int, known: int) -> Degraded:
-    return Degraded(
-        code=Rung.map_gap, agency=agency, units=off_road,
-        detail=f"{off_road} of {known} units of {agency} stand where the map has no roads: a district may be missing",
-    )  # fmt: skip
-
-
-def _silent(view: FleetView, seen: _Seen, now: UnixTime, future_s: Seconds) -> list[Degraded]:
+def _gaps(view: FleetView, by_agency: Floats, share: float, least: int) -> tuple[Degraded, ...]:
     found = []
-    for a in np.flatnonzero(seen.newest > -np.inf).tolist():
-        age_s, silent_s, units, agency = now - seen.newest[a], seen.silent_s[a], int(seen.able[a]), view.agencies[a]
+    for agency, off_road, known in zip(view.agencies, by_agency[OFF_ROAD], by_agency[KNOWN], strict=True):
+        if off_road >= least and off_road >= share * known:
+            says = "stand where the map has no roads: a district may be missing"
+            detail = f"{off_road:.0f} of {known:.0f} units of {agency} {says}"
+            found.append(Degraded(code=Rung.map_gap, agency=agency, units=int(off_road), detail=detail))
+    return tuple(found)
+
+
+def _silent(view: FleetView, by_agency: Floats, now: UnixTime, future_s: Seconds) -> list[Degraded]:
+    found = []
+    for a in np.flatnonzero(by_agency[NEWEST] > -np.inf).tolist():
+        age_s, silent_s, units = now - by_agency[NEWEST, a], by_agency[SILENT_S, a], int(by_agency[ABLE, a])
+        agency = view.agencies[a]
         if age_s < -future_s:
             detail = f"fixes of {agency} are {-age_s:.0f} s ahead of this clock: correct the one that is wrong"
             found.append(Degraded(code=Rung.clock_ahead, agency=agency, units=units, detail=detail))

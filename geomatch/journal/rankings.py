@@ -14,7 +14,7 @@ from geomatch.quantities import UnixTime
 KIND = "ranking"
 UNRECORDED = Degraded(
     code=Rung.unrecorded,
-    detail="the journal takes nothing now: this is answered and waits to be written, and nothing new is taken",
+    detail="the journal takes nothing: this waits to be written, and nothing new is taken but a call for help",
 )
 _LAZY = frozenset({"excluded", "beyond_k"})
 """Of thousands of units; `counts` has them by reason, and whoever replays the ranking has each of them again."""

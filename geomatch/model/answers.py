@@ -175,6 +175,8 @@ class Comparison:
     """Asking and approval included."""
     fastest_without_approval: Choice | None
     fastest_of_own_agency: Choice | None
+    degraded: tuple[Degraded, ...] = ()
+    """As in a ranking, but for what the stop's place on the map shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,8 @@ class Explanation:
     """For a dispatcher to read."""
     candidate: Candidate | None = None
     excluded: Excluded | None = None
+    degraded: tuple[Degraded, ...] = ()
+    """As in the ranking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

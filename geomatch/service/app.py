@@ -124,6 +124,7 @@ def create_app(
     metrics.watch(
         matcher,
         lambda: [("http", tally.counts()), *((one.intake.name, one.intake.counts()) for one in transports)],
+        conditions,
         clock=clock,
     )
     # FastAPI's documented way to bring one's own; made when first asked for.
@@ -224,7 +225,8 @@ def _rankings(
     )
     def post_explanation(ask: Annotated[ExplanationRequest, Depends(read_explanation)]) -> Response:
         """One unit of the fleet that the service holds: its rank, or the reason it has none, in words."""
-        return explanation_answer(matcher.explain(ask.stop, ask.unit, now=clock() if ask.now is None else ask.now))
+        told = matcher.explain(ask.stop, ask.unit, now=clock() if ask.now is None else ask.now)
+        return explanation_answer(conditions.said_in(told))
 
     @router.post(
         "/v1/comparisons",
@@ -234,7 +236,8 @@ def _rankings(
     )
     def post_comparison(ask: Annotated[ComparisonRequest, Depends(read_comparison)]) -> Response:
         """The fastest unit under four rules side by side, of the fleet that the service holds."""
-        return comparison_answer(matcher.compare(ask.stop, now=clock() if ask.now is None else ask.now))
+        told = matcher.compare(ask.stop, now=clock() if ask.now is None else ask.now)
+        return comparison_answer(conditions.said_in(told))
 
     return router
 

@@ -3,12 +3,12 @@
 # No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter, Response
 
 from geomatch.feeds.transports import Transport
-from geomatch.model import Degraded, Ranking, Rung
+from geomatch.model import Comparison, Degraded, Explanation, Ranking, Rung
 from geomatch.quantities import UnixTime
 from geomatch.service.bodies import Health, Readiness
 from geomatch.service.disclosure import in_general
@@ -24,6 +24,9 @@ BEHIND_SHARE = 0.5
 """Of the room a feed has for messages that wait; from here on it is said, and at all of it the oldest are dropped."""
 
 
+Answer = TypeVar("Answer", Ranking, Explanation, Comparison)
+
+
 class Conditions:
     def __init__(self, pressure: Pressure, transports: Sequence[Transport]) -> None:
         self.pressure, self._transports = pressure, transports
@@ -31,9 +34,9 @@ class Conditions:
     def now(self) -> tuple[Degraded, ...]:
         return (*self.pressure.told(), *(told for one in self._transports if (told := _behind(one)) is not None))
 
-    def said_in(self, ranking: Ranking) -> Ranking:
-        found = self.now()
-        return replace(ranking, degraded=(*ranking.degraded, *found)) if found else ranking
+    def said_in(self, answer: Answer) -> Answer:
+        found: tuple[Degraded, ...] = self.now()
+        return replace(answer, degraded=(*answer.degraded, *found)) if found else answer
 
 
 def _behind(feed: Transport) -> Degraded | None:

@@ -18,17 +18,20 @@ from starlette.responses import Response
 from starlette.types import Message, Send
 
 from geomatch.feeds.tally import Counts as FeedTally
-from geomatch.model import FixResult, Ranking
+from geomatch.model import Degraded, FixResult, Ranking, Rung
 from geomatch.quantities import UnixTime
 
 if TYPE_CHECKING:
     from geomatch.matcher import Matcher
+    from geomatch.service.conditions import Conditions
 
 FeedCounts: TypeAlias = tuple[str, FeedTally]
 """The name of a feed, and what became of its messages."""
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 LATENCY_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 AGE_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+AT_ONE_STOP = frozenset({Rung.stop_off_map, Rung.map_cut})
+"""Rungs that only a ranking shows."""
 NO_REASONS = frozenset({"units", "candidates", "beyond_k"})
 """Counts of a ranking that are no reason for leaving a unit out."""
 
@@ -92,10 +95,15 @@ class Metrics:
                 self._fixes[feed, outcome] = self._fixes.get((feed, outcome), 0) + times
 
     def watch(
-        self, matcher: Matcher, feeds: Callable[[], Iterable[FeedCounts]], *, clock: Callable[[], UnixTime]
+        self,
+        matcher: Matcher,
+        feeds: Callable[[], Iterable[FeedCounts]],
+        conditions: Conditions,
+        *,
+        clock: Callable[[], UnixTime],
     ) -> None:
         """What is known of fleet and feeds is looked up when somebody scrapes, and costs nothing between."""
-        self._registry.register(_Live(matcher, feeds, clock, self._fixes))
+        self._registry.register(_Live(matcher, feeds, conditions, clock, self._fixes))
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
@@ -117,10 +125,12 @@ class _Live(Collector):
         self,
         matcher: Matcher,
         feeds: Callable[[], Iterable[FeedCounts]],
+        conditions: Conditions,
         clock: Callable[[], UnixTime],
         fixes: Mapping[tuple[str, str], int],
     ) -> None:
         self._matcher, self._feeds, self._clock, self._fixes = matcher, feeds, clock, fixes
+        self._conditions = conditions
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: else registering it would ask the matcher already."""
@@ -137,6 +147,20 @@ class _Live(Collector):
             "geomatch_open_stops", "Stops that are open", value=len(self._matcher.stops.view().stops)
         )
         yield from _of_feeds(self._feeds(), self._fixes)
+        pressure = self._conditions.pressure
+        yield GaugeMetricFamily("geomatch_behind_seconds", "So late answers are begun", value=pressure.behind_s)
+        yield GaugeMetricFamily("geomatch_requests_waiting", "For a thread", value=pressure.waiting)
+        yield _rungs((*self._matcher.degraded(now=self._clock()), *self._conditions.now()))
+
+
+def _rungs(found: Iterable[Degraded]) -> Metric:
+    """Each code, also where all is as it should be, so that an alarm can be set on it."""
+    times = Counts(one.code for one in found)
+    rungs = GaugeMetricFamily("geomatch_degraded", "Of how many it holds now, as /readyz says", labels=["code"])
+    for code in Rung:
+        if code not in AT_ONE_STOP:
+            rungs.add_metric([code.value], times[code])
+    return rungs
 
 
 def _ages(age_s: Any) -> Metric:

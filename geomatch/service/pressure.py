@@ -58,7 +58,8 @@ class Pressure:
     def __init__(self, limits: PressureLimits, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._limits, self._clock = limits, clock
         self._late_s: deque[Seconds] = deque([0.0] * BEATS, maxlen=BEATS)
-        self._waiting = 0
+        self.waiting = 0
+        """Requests, for a thread."""
 
     @property
     def behind_s(self) -> Seconds:
@@ -66,7 +67,7 @@ class Pressure:
 
     @property
     def level(self) -> Level:
-        limits, behind_s, waiting = self._limits, self.behind_s, self._waiting
+        limits, behind_s, waiting = self._limits, self.behind_s, self.waiting
         if behind_s >= limits.swamped_s or waiting >= limits.swamped_waiting:
             return Level.swamped
         return Level.busy if behind_s >= limits.busy_s or waiting >= limits.busy_waiting else Level.calm
@@ -86,7 +87,7 @@ class Pressure:
     def note(self, *, late_s: Seconds, waiting: int) -> None:
         """A beat came so late, while so many requests waited for a thread."""
         self._late_s.append(max(late_s, 0.0))
-        self._waiting = waiting
+        self.waiting = waiting
 
     def check(self, urgency: Urgency) -> None:
         """Raises Overloaded for a ranking that can wait."""
@@ -100,7 +101,7 @@ class Pressure:
         if level is Level.calm:
             return ()
         refused = "routine backup and all that can wait is refused" if level is Level.swamped else "lists have to wait"
-        detail = f"answers begin {self.behind_s:.1f} s late and {self._waiting} wait for a thread: {refused}"
+        detail = f"answers begin {self.behind_s:.1f} s late and {self.waiting} wait for a thread: {refused}"
         return (Degraded(code=Rung.overload, detail=detail),)
 
 

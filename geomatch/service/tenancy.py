@@ -19,6 +19,7 @@ from geomatch.model import (
     Availability,
     Candidate,
     Comparison,
+    Degraded,
     Excluded,
     Explanation,
     Fix,
@@ -200,6 +201,7 @@ class Tenants:
         told = self._matcher.explain(stop, unit_id, now=now)
         if asking.is_everyone:
             return told
+        told = replace(told, degraded=self._degraded_shown(told.degraded, asking))
         receiver = responsible_for(stop, self._matcher, now)
         agency = self._matcher.fleet.agency_of(unit_id)
         # An ambulance that may come is in the ranking of police who ask for one: nothing else is known of it.
@@ -225,6 +227,7 @@ class Tenants:
             fastest_that_may_go=disclosure.choice(told.fastest_that_may_go, asking),
             fastest_without_approval=disclosure.choice(told.fastest_without_approval, asking),
             fastest_of_own_agency=disclosure.choice(told.fastest_of_own_agency, asking),
+            degraded=self._degraded_shown(told.degraded, asking),
         )
 
     # Stops and leave
@@ -289,8 +292,11 @@ class Tenants:
             ranking,
             candidates=tuple(map(self._candidate_shown(receiver, asking), ranking.candidates)),
             excluded=disclosure.Shown(ranking.excluded, self._excluded_shown(receiver, asking)),
-            degraded=disclosure.degraded(ranking.degraded, lambda agency: self._disclosed(agency, asking)),
+            degraded=self._degraded_shown(ranking.degraded, asking),
         )
+
+    def _degraded_shown(self, found: Sequence[Degraded], asking: Caller) -> tuple[Degraded, ...]:
+        return disclosure.degraded(found, lambda agency: self._disclosed(agency, asking))
 
     def _candidate_shown(self, receiver: str | None, asking: Caller) -> Callable[[Candidate], Candidate]:
         """By the agreement that decided; where that is with another agency, as in a list: it may always be its ETA."""

@@ -41,6 +41,7 @@ class WatchPolicy:
     )
     """Nobody is there sooner: no cover."""
     no_cover_for_s: Seconds = 60.0
+    """It is told once it has been so for this long."""
     no_cover_over_share: float = 0.8
     """It is over, and may be told again, once somebody is within this share of the threshold."""
     sentence_step_s: Seconds = 60.0

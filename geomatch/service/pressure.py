@@ -43,9 +43,11 @@ class PressureLimits:
     busy_s: Seconds = 0.1
     """An answer waits so long before it is begun."""
     swamped_s: Seconds = 0.5
+    """The same, for the next level."""
     busy_waiting: int = 40
     """So many requests wait for one of 40 threads."""
     swamped_waiting: int = 200
+    """The same, for the next level."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.busy_s <= self.swamped_s or not 0 < self.busy_waiting <= self.swamped_waiting:

@@ -26,6 +26,7 @@ class WebhookTarget:
     """Where events of open stops are posted, for a CAD that cannot hold a stream."""
 
     url: str
+    """https://host/path; http:// on this machine alone."""
     secret: str = field(repr=False)
     """`whsec_` and base64 of 24 to 64 random bytes, as Standard Webhooks has it."""
     kinds: tuple[EventKind, ...] = ()

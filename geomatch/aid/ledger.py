@@ -64,6 +64,19 @@ class Ledger:
         self._given = {pair: (seconds[0], seconds[1]) for pair, seconds in given.items()}
         self.since, self.until = since, until
 
+    @classmethod
+    def of_balances(cls, balances: Iterable[Balance], *, until: UnixTime, since: UnixTime = 0.0) -> Ledger:
+        """As `balances` gives them."""
+        made = cls((), until=until, since=since)
+        for one in balances:
+            for pair, *given in (
+                ((one.agency, one.other), one.gave_s, one.gave_officer_s),
+                ((one.other, one.agency), one.took_s, one.took_officer_s),
+            ):
+                if any(given):
+                    made._given[pair] = (given[0], given[1])
+        return made
+
     def balances(self) -> tuple[Balance, ...]:
         """Every pair that has an entry, by ids."""
         pairs = sorted({(min(pair), max(pair)) for pair in self._given})

@@ -66,6 +66,18 @@ class Document:
             path = (key, *first["loc"])
             raise self.error(path, _said(first, kind) + more) from None
 
+    def whole(self, kind: type[_Row]) -> _Row:
+        """All of the file, but for its format, as one frozen dataclass. Raises BadMap, with a line for each fault."""
+        from pydantic import TypeAdapter, ValidationError
+
+        told = {key: value for key, value in self.tree.items() if key != "format"}
+        try:
+            return TypeAdapter(kind).validate_json(json.dumps(told, default=_rfc3339), strict=True)
+        except ValidationError as faults:
+            errors = faults.errors(include_url=False, include_input=False)
+            lines = dict.fromkeys(str(self.error(one["loc"], _said(one, kind))) for one in errors)
+            raise BadMap("\n".join(lines)) from None
+
     def error(self, path: FieldPath, said: str) -> BadMap:
         line = _line(self.text, path)
         name = ".".join(str(step) for step in path if not isinstance(step, int))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from geomatch.errors import BadInput
 from geomatch.model import STRICT, Urgency
 from geomatch.quantities import Seconds, UnixTime
 
@@ -88,12 +89,18 @@ class StopEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetPolicy:
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     interruptions: int = 6
     """At most so many at one position ..."""
     within_s: Seconds = 3600.0
     """... in any time as long as this."""
     kept_back: int = 2
     """So many of them are not for a closer unit or a delay: something worse may come."""
+
+    def __post_init__(self) -> None:
+        if not (self.interruptions >= 0 and 0 <= self.kept_back <= self.interruptions and self.within_s > 0.0):
+            raise BadInput("a budget has 0 interruptions or more, keeps back no more than it has, and a time above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

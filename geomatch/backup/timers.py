@@ -27,6 +27,8 @@ class CheckState(StrEnum):
 class TimerPolicy:
     """An agency's own times. Those here are common practice: two to five minutes first, five to ten later."""
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     first_s: Seconds = 180.0
     """From the opening to the first status check."""
     repeat_s: Seconds = 480.0

@@ -6,9 +6,11 @@ proposed that the stop has sent away, and a small gain that may be gone in a mom
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any, ClassVar
 
 from geomatch.backup.assignments import AssignmentState, OpenStop
 from geomatch.backup.calls_for_help import OpenEmergency, PlaceFrom
@@ -16,13 +18,20 @@ from geomatch.backup.coming import Coming
 from geomatch.backup.left_out import clock
 from geomatch.backup.stop_events import EventKind, RankedUnit, StopEvent
 from geomatch.backup.timers import CheckState, TimerPolicy, status_check
-from geomatch.model import Candidate, Eta, Phase, Ranking, Urgency
+from geomatch.errors import BadInput
+from geomatch.model import STRICT, Candidate, Eta, Phase, Ranking, Urgency
 from geomatch.quantities import Seconds, UnixTime
+
+NO_COVER_S: Mapping[Urgency, Seconds] = MappingProxyType(
+    {Urgency.routine_backup: 900.0, Urgency.urgent_backup: 480.0, Urgency.officer_emergency: 300.0}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchPolicy:
     """A centre's own numbers. Those here are chosen, not calibrated."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     closer_by_s: Seconds = 60.0
     """A closer unit is told when it is there this much sooner in three of four cases ..."""
@@ -34,11 +43,7 @@ class WatchPolicy:
     """An assigned unit that is this near, or nearer, is not replaced: the commit point."""
     delayed_by_s: Seconds = 90.0
     """Cover that arrives this much later than told is delayed; then again by twice as much more, and so on."""
-    no_cover_s: Mapping[Urgency, Seconds] = field(
-        default_factory=lambda: MappingProxyType(
-            {Urgency.routine_backup: 900.0, Urgency.urgent_backup: 480.0, Urgency.officer_emergency: 300.0}
-        )
-    )
+    no_cover_s: Mapping[Urgency, Seconds] = field(default_factory=lambda: NO_COVER_S)
     """Nobody is there sooner: no cover."""
     no_cover_for_s: Seconds = 60.0
     """It is told once it has been so for this long."""
@@ -49,6 +54,18 @@ class WatchPolicy:
     ranking_step_s: Seconds = 20.0
     """A new ranking is told when its first changes, or moves by this much."""
     timers: TimerPolicy = field(default_factory=TimerPolicy)
+    """When the officer is to be asked how it goes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "no_cover_s", MappingProxyType({**NO_COVER_S, **self.no_cover_s}))
+        times = (
+            self.closer_by_s, self.closer_for_s, self.commit_s, self.delayed_by_s, self.no_cover_for_s,
+            self.sentence_step_s, self.ranking_step_s, *self.no_cover_s.values(),
+        )  # fmt: skip
+        if not all(math.isfinite(one) and one >= 0.0 for one in times):
+            raise BadInput("every time of a watch policy must be 0 seconds or more")
+        if not (0.0 <= self.closer_by_share <= 1.0 and 0.0 < self.no_cover_over_share <= 1.0):
+            raise BadInput("closer_by_share and no_cover_over_share are shares: between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,22 @@ from geomatch.service.logs import LogFormat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from geomatch.aid.ledger import Ledger
     from geomatch.feeds.plan import FeedPlan
     from geomatch.matcher import Matcher
     from geomatch.model import UnitState
     from geomatch.service.feeds import Feeds
     from geomatch.service.security import Ring
     from geomatch.service.serve import Tls
+    from geomatch.service.settings_file import ServiceFile
+
+
+def _explain(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        from geomatch.service.settings_file import explained
+
+        sys.stdout.write(explained())
+        raise typer.Exit
 
 
 def serve(
@@ -54,6 +64,13 @@ def serve(
             "--journal", metavar="FILE|URL", help="Keep all that is told and answered: see `geomatch replay`."
         ),
     ] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", exists=True, dir_okay=False, help="Policies and webhooks, TOML.")
+    ] = None,
+    explain_settings: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option("--explain-settings", is_eager=True, callback=_explain, help="Write a settings file, explained."),
+    ] = False,
     check_config: Annotated[
         bool, typer.Option("--check-config", help="Read and check everything, say what it is, and do not serve.")
     ] = False,
@@ -69,6 +86,9 @@ def serve(
     With --journal whatever is acknowledged is in that file (or PostgreSQL) before, and the next start knows it again;
     --fleet then counts on the first start alone.
 
+    With --settings a centre has its own timers, thresholds, webhooks and tie-break; --explain-settings writes such a
+    file, with every key explained. --check-config reads all of it, and names every fault with its file, line and key.
+
     With OTEL_EXPORTER_OTLP_ENDPOINT in the environment a span of each request goes to that OpenTelemetry collector.
 
     Positions come over HTTP, and with --feeds by UDP and MQTT as well; `GET /v1/feeds` tells what became of them.
@@ -83,11 +103,13 @@ def serve(
     from geomatch.service.app import create_app
     from geomatch.service.security import Ring
     from geomatch.service.serve import OPEN_REFUSED, address_of, is_loopback, listen, run
+    from geomatch.service.settings_file import ServiceFile, read_settings
     from geomatch.service.tracing import from_environment
     from geomatch.service.watch import RegionWatch
 
     open_to_all = allow_open or keys is not None
     plan = _read_feeds(feeds, allow_open=allow_open)
+    told = ServiceFile() if settings is None else read_settings(settings, os.environ)
     if not (open_to_all or is_loopback(host)):
         raise typer.BadParameter(OPEN_REFUSED, param_hint="--host")
     tls, ring = _read_tls(tls_cert, tls_key, client_ca), None if keys is None else Ring(keys)
@@ -95,21 +117,29 @@ def serve(
         sys.stderr.write("geomatch: keys travel in clear text: use --tls-cert, or a proxy that speaks TLS\n")
     traces = from_environment(os.environ)
     if check_config:
-        with _opened(region, fleet) as matcher:
-            print(_summary(matcher, ring, plan, tls))
+        with _opened(region, fleet, ties_by=told.ties_by) as matcher:
+            print(_summary(matcher, ring, plan, tls, told))
         return
     logs.configure(log)
-    with listen(host, port, open_to_all=open_to_all) as listener, _opened(region, fleet, journal) as matcher:
+    with (
+        listen(host, port, open_to_all=open_to_all) as listener,
+        _opened(region, fleet, journal, ties_by=told.ties_by) as matcher,
+    ):
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener, tls)}\n")
         watch = RegionWatch(matcher, region, tell=lambda line: print(f"geomatch: {line}", file=sys.stderr, flush=True))
-        run(create_app(matcher, watch=watch, feeds=_feeds(plan, matcher), ring=ring, traces=traces), listener, tls)
+        app = create_app(
+            matcher, settings=told.settings, watch=watch, feeds=_feeds(plan, matcher), ring=ring, traces=traces
+        )
+        run(app, listener, tls)
     if traces is not None:
         traces.shutdown()
 
 
 @contextmanager
-def _opened(folder: Path, fleet: Path | None, journal: str | None = None) -> Iterator[Matcher]:
+def _opened(
+    folder: Path, fleet: Path | None, journal: str | None = None, *, ties_by: Ledger | None = None
+) -> Iterator[Matcher]:
     from geomatch.matcher import Matcher
     from geomatch.region import Region
     from geomatch.service.warm import warm
@@ -117,13 +147,13 @@ def _opened(folder: Path, fleet: Path | None, journal: str | None = None) -> Ite
     region = Region.open(folder)
     warm(region)
     if journal is None:
-        matcher = Matcher(region)
+        matcher = Matcher(region, ties_by=ties_by)
         _begin(matcher, fleet)
         yield matcher
         return
     from geomatch.service.journaling import recorded
 
-    with recorded(journal, region) as (matcher, found):
+    with recorded(journal, region, ties_by=ties_by) as (matcher, found):
         if found.event >= 0:
             sys.stderr.write(f"geomatch: the journal told of {found.event + 1:,} events; {found.again:,} told again\n")
         for fault in found.faults:
@@ -149,14 +179,15 @@ def _read_tls(cert: Path | None, key: Path | None, client_ca: Path | None) -> Tl
     return Tls(cert=cert, key=key, client_ca=client_ca)
 
 
-def _summary(matcher: Matcher, ring: Ring | None, plan: FeedPlan, tls: Tls | None) -> str:
+def _summary(matcher: Matcher, ring: Ring | None, plan: FeedPlan, tls: Tls | None, told: ServiceFile) -> str:
     """What was read, and is sound."""
     region = matcher.region
     doors = "no keys are checked" if ring is None else f"{ring.size} keys and issuers"
     wire = "no TLS" if tls is None else "TLS" if tls.client_ca is None else "TLS with client certificates"
     return (
         f"{region.name} ({region.hash[:12]}), {len(matcher.fleet.view().units)} units, "
-        f"{len(plan.udp) + len(plan.mqtt)} feeds, {doors}, {wire}: nothing is wrong"
+        f"{len(plan.udp) + len(plan.mqtt)} feeds, {len(told.settings.webhooks)} webhooks, {doors}, {wire}: "
+        "nothing is wrong"
     )
 
 

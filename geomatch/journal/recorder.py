@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import Answer, Approvals
+from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import Quotas
 from geomatch.backup.assignments import Assignment, ChoiceReason, OpenStop
 from geomatch.backup.calls_for_help import OpenEmergency
@@ -40,6 +41,7 @@ from geomatch.journal.told import (
     RoadsClosed,
     RoadsReopened,
     StatusSaid,
+    TiesBy,
     known_regions,
     papers_of,
     told_of,
@@ -109,6 +111,7 @@ class Recorder:
         clock: Callable[[], UnixTime],
         limits: FleetLimits | None = None,
         priors: EtaPriors | None = None,
+        ties_by: Ledger | None = None,
         release: str = "",
         state_after_bytes: int = STATE_AFTER_BYTES,
     ) -> None:
@@ -116,10 +119,10 @@ class Recorder:
 
         Raises BadJournal, and JournalDown.
         """
-        self.restored: Restored = restored(store, region, limits=limits, priors=priors)
+        self.restored: Restored = restored(store, region, limits=limits, priors=priors, ties_by=ties_by)
         """What was found in the journal; its memory is not kept."""
         memory = self.restored.memory
-        self.matcher = Matcher(region, limits=limits, priors=priors, memory=memory)
+        self.matcher = Matcher(region, limits=limits, priors=priors, memory=memory, ties_by=ties_by)
         self.journal = Journal(store, clock=clock)
         self._clock = clock
         self._order = RLock()
@@ -133,7 +136,7 @@ class Recorder:
         self._state_day = -1
         began = Began(
             release=release, name=region.name, hash=region.hash, agreements=papers_of(region),
-            limits=self.matcher.limits, priors=self.matcher.priors,
+            limits=self.matcher.limits, priors=self.matcher.priors, ties_by=TiesBy.of(ties_by),
         )  # fmt: skip
         line = self.journal.tell(Began.kind, self._mark.event + 1, encoded(Began, began))
         self._mark = replace(self._mark, event=self._mark.event + 1)
@@ -348,12 +351,7 @@ class Recorder:
             self.journal.close()
 
     def _tell(
-        self,
-        told: Told,
-        *,
-        outcome: type[Any] | None = None,
-        regions: Regions = _NO_REGIONS,
-        at_once: AtOnce | None = None,
+        self, told: Told, *, outcome: Any = None, regions: Regions = _NO_REGIONS, at_once: AtOnce | None = None
     ) -> object:
         """Tells the matcher, hands the line in, and waits until it is in the store; `at_once` is done before the wait.
 

@@ -103,8 +103,9 @@ class Course:
         if memory is None or self._began is None or self.matcher is not None:
             return memory
         self.matcher = Matcher(
-            self._regions(self._hash), limits=self._began.limits, priors=self._began.priors, memory=memory
-        )
+            self._regions(self._hash), limits=self._began.limits, priors=self._began.priors, memory=memory,
+            ties_by=None if self._began.ties_by is None else self._began.ties_by.ledger,
+        )  # fmt: skip
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geomatch.aid.ledger import Ledger
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.snapshot import Memory
 from geomatch.errors import GeomatchError
@@ -33,7 +34,12 @@ class Restored:
 
 
 def restored(
-    store: Store, region: Region, *, limits: FleetLimits | None = None, priors: EtaPriors | None = None
+    store: Store,
+    region: Region,
+    *,
+    limits: FleetLimits | None = None,
+    priors: EtaPriors | None = None,
+    ties_by: Ledger | None = None,
 ) -> Restored:
     """What was known at the end of the journal, on this region. It starts from the newest state: a few seconds at most.
 
@@ -51,7 +57,7 @@ def restored(
             raise BadJournal(
                 f"event {record.event} was purged and no state follows it: restore the journal from a copy"
             )
-        matcher = matcher or Matcher(region, limits=limits, priors=priors, memory=memory)
+        matcher = matcher or Matcher(region, limits=limits, priors=priors, memory=memory, ties_by=ties_by)
         event, again = record.event, again + 1
         try:
             # On this region, whichever it was then: a state is noted next, as it is from now on.

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
+from geomatch.aid.ledger import Balance, Ledger
 from geomatch.backup.eta import EtaPriors
 from geomatch.errors import BadInput
 from geomatch.fleet.delta import FleetDelta
@@ -144,6 +145,25 @@ class RoadsReopened:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TiesBy:
+    """The ledger by which equal ETAs are ordered."""
+
+    balances: tuple[Balance, ...]
+    since: UnixTime
+    until: UnixTime
+
+    @classmethod
+    def of(cls, ledger: Ledger | None) -> TiesBy | None:
+        if ledger is None:
+            return None
+        return cls(balances=ledger.balances(), since=ledger.since, until=ledger.until)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.of_balances(self.balances, since=self.since, until=self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Began:
     """A process took the journal up: on which map and papers, by which numbers. What it knew is noted beside it."""
 
@@ -155,6 +175,7 @@ class Began:
     agreements: Mapping[str, str]
     limits: FleetLimits
     priors: EtaPriors
+    ties_by: TiesBy | None = None
 
     def again(self, _matcher: Matcher, _regions: Regions) -> None:
         """Nothing that a matcher is told: it is how one is made."""

@@ -14,6 +14,7 @@ from geomatch.journal.restore import Restored
 from geomatch.journal.store import open_store
 
 if TYPE_CHECKING:
+    from geomatch.aid.ledger import Ledger
     from geomatch.matcher import Matcher
     from geomatch.quantities import UnixTime
     from geomatch.region import Region
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(
-    journal: str, region: Region, *, release: str = "", clock: Callable[[], UnixTime] = time.time
+    journal: str,
+    region: Region,
+    *,
+    release: str = "",
+    clock: Callable[[], UnixTime] = time.time,
+    ties_by: Ledger | None = None,
 ) -> Iterator[tuple[Matcher, Restored]]:
     """What stands in for a matcher, knowing what the journal knows, and how that was found. A file or postgresql://...
 
@@ -29,7 +35,7 @@ def recorded(
     Raises BadJournal, JournalDown.
     """
     with closing(open_store(journal, create=True)) as store:
-        recorder = Recorder(store, region, clock=clock, release=release)
+        recorder = Recorder(store, region, clock=clock, release=release, ties_by=ties_by)
         try:
             # It has the matcher's methods, each with the same signature; a test holds it to that.
             yield cast("Matcher", recorder), recorder.restored

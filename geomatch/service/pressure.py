@@ -6,16 +6,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, ClassVar
 
 import anyio.to_thread
 
 from geomatch.errors import BadInput, GeomatchError
 from geomatch.feeds.transports import running
-from geomatch.model import Degraded, Rung, Urgency
+from geomatch.model import STRICT, Degraded, Rung, Urgency
 from geomatch.quantities import Seconds
 
 BEAT_S: Seconds = 0.02
@@ -39,6 +40,8 @@ class Level(IntEnum):
 @dataclass(frozen=True, kw_only=True)
 class PressureLimits:
     """When the service is overloaded. The numbers are chosen, not calibrated."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     busy_s: Seconds = 0.1
     """An answer waits so long before it is begun."""

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 from geomatch.backup.stop_events import BudgetPolicy, EventKind
 from geomatch.backup.watch import WatchPolicy
 from geomatch.errors import BadInput
+from geomatch.model import STRICT
 from geomatch.service.pressure import PressureLimits
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins, not one
@@ -24,6 +25,8 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins, not one
 @dataclass(frozen=True, kw_only=True)
 class WebhookTarget:
     """Where events of open stops are posted, for a CAD that cannot hold a stream."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     url: str
     """https://host/path; http:// on this machine alone."""
@@ -62,6 +65,8 @@ def _is_this_machine(host: str) -> bool:
 class EmergencyPolicy:
     """What an officer emergency asks for where the call itself does not say."""
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     officers: Annotated[int, Ge(1), Le(999)] = 2
     """So many are wanted there."""
     candidates: Annotated[int, Ge(1), Le(100)] = 5
@@ -70,6 +75,8 @@ class EmergencyPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     max_body_bytes: int = 16 * 1024 * 1024
     """A longer body is refused with 413 before it is read; 10,000 units with their fixes are about 4 MB."""
     notes: tuple[str, ...] = ()
@@ -83,3 +90,4 @@ class Settings:
     budget: BudgetPolicy = field(default_factory=BudgetPolicy)
     """How often a dispatch position may be interrupted."""
     emergency: EmergencyPolicy = field(default_factory=EmergencyPolicy)
+    """What an officer emergency asks for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import geopandas
 import pytest
 from test_markers import bend as made_bend
@@ -10,7 +12,6 @@ from test_markers import markers_at
 from geomatch import Region
 from geomatch.cli import main
 from geomatch.region import write_region
-from geomatch.road.markers import read_marker
 
 MAPPING = """
 [fields]
@@ -88,8 +89,24 @@ def test_markers_in_columns_of_their_own_names_are_read_by_a_mapping(capsys, ben
     assert "or a mapping file" in capsys.readouterr().err
     assert main([*built, "--markers", str(layer), "--marker-mapping", str(mapping)]) == 0
     capsys.readouterr()
-    place = Region.open(tmp_path / "b.region").markers.resolve(read_marker("northbound 95, km 1.5"))
+    place = Region.open(tmp_path / "b.region").markers.said("northbound 95, km 1.5")
     assert place.between == (1.0, 2.0)
+    fleet = tmp_path / "fleet.geojson"
+    at = {"type": "Point", "coordinates": [place.at.lon, place.at.lat]}
+    car = {"id": "u1", "agency": "town.example", "time": "2026-03-07T22:15:00Z"}
+    features = [{"type": "Feature", "geometry": at, "properties": car}]
+    fleet.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    asked = ["rank", str(tmp_path / "b.region"), "--fleet", str(fleet), "--json"]
+    assert main([*asked, "--at-marker", "northbound 95, km 1.5"]) == 0
+    (on,) = json.loads(capsys.readouterr().out)["resolved"]["places"]
+    assert (on["road"], on["snap_m"] < 0.2) == ("out", True)
+    for wrong, told in (
+        (["--at-marker", "northbound 96, km 1.5"], "known are I-95"),
+        (["--at-marker", "northbound 95, km 1", "--at", "1,1"], "say where the stop is"),
+        ([], "say where the stop is"),
+    ):
+        assert main([*asked, *wrong]) == 2
+        assert told in capsys.readouterr().err
     mapping.write_text(MAPPING.replace("DM_Rte", "DM_Route"), encoding="utf-8")
     assert main([*built, "--markers", str(layer), "--marker-mapping", str(mapping)]) != 0
     assert "DM_Route" in capsys.readouterr().err

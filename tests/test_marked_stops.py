@@ -146,7 +146,7 @@ def test_markers_that_no_road_joins_are_no_guess(tmp_path):
     write_region(tmp_path / "gap", bend(), name="gap", attribution="made up", report={}, markers=marks)
     client = client_of(Region.open(tmp_path / "gap"))
     told = ranked(client, {"at_marker": "95 km 1.5 increasing"}, 422)
-    assert "no road of the map joins I-95 1 and 2: send the stop's position in at" in told["detail"]
+    assert "no road of the map joins I-95 1 and 2: give the position instead" in told["detail"]
 
 
 def test_a_region_without_markers_says_how_to_have_them(tmp_path):

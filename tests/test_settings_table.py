@@ -1,4 +1,4 @@
-"""What `geomatch settings` tells is what the types say: every setting, explained, with a default that is the real one."""
+"""What `geomatch settings` tells is what the types say: every setting, explained, and its real default."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geomatch.model import Ranking, Stop, UnitState
+    from geomatch.quantities import LonLat
 
 
 def rank(
@@ -24,7 +25,12 @@ def rank(
     fleet: Annotated[
         Path, typer.Option("--fleet", "-f", exists=True, dir_okay=False, help="GeoJSON points with unit properties.")
     ],
-    at: Annotated[str, typer.Option("--at", metavar="LON,LAT", help="Where the stop is: longitude first, in degrees.")],
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="LON,LAT", help="Where the stop is: longitude first, in degrees.")
+    ] = None,
+    at_marker: Annotated[
+        str | None, typer.Option("--at-marker", metavar="WORDS", help='Or as said: "northbound 95, mile 42.6".')
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many units to propose.")] = 5,
     course_deg: Annotated[
         float | None, typer.Option("--course", help="Direction of traffic at the stop, degrees from north.")
@@ -54,21 +60,36 @@ def rank(
       geomatch rank hudson.region --fleet units.geojson --at -74.02,40.75
       geomatch rank hudson.region --fleet units.geojson --at -74.02,40.75 -k 3 --course 15 \\
           --urgency officer_emergency --officers 2
+      geomatch rank hudson.region --fleet units.geojson --at-marker "northbound 95, mile 42.6"
       geomatch rank hudson.region --fleet units.geojson --at -74.02,40.75 --json | jq .candidates
     """
     from geomatch.model import Need, Stop
     from geomatch.quantities import parse_time
 
+    if (at is None) == (at_marker is None):
+        raise typer.BadParameter("say where the stop is: --at LON,LAT, or --at-marker WORDS", param_hint="--at")
     try:
+        place, course_deg = _marked(region, at_marker, course_deg) if at is None else (read_position(at), course_deg)
         need = Need(officers=officers, capabilities=tuple(capabilities or ()), service=service)  # type: ignore[arg-type]  # as below
         stop = Stop(
-            id="stop-1", at=read_position(at), agency=agency, course_deg=course_deg, urgency=urgency,  # type: ignore[arg-type]  # Stop reads the word
+            id="stop-1", at=place, agency=agency, course_deg=course_deg, urgency=urgency,  # type: ignore[arg-type]  # Stop reads the word
             need=need,
         )  # fmt: skip
         moment = None if now is None else parse_time(now)
     except BadInput as fault:
         raise typer.BadParameter(str(fault)) from None
     show(ranked(region, fleet, stop, k, moment), as_json=as_json)
+
+
+def _marked(region: Path, words: str | None, course_deg: float | None) -> tuple[LonLat, float | None]:
+    """The place and the course of the words, unless another course is said. Raises BadInput."""
+    from geomatch.region import Region
+
+    markers = Region.open(region).markers
+    if markers is None:
+        raise BadInput("this region knows no mile markers: build it with --markers, or say --at")
+    found = markers.said(words or "")
+    return found.at, found.course_deg if course_deg is None else course_deg
 
 
 def ranked(region: Path, fleet: Path, stop: Stop, k: int, now: float | None) -> Ranking:

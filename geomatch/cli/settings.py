@@ -10,9 +10,9 @@ from geomatch.cli.options import AsJson
 
 
 def settings(*, as_json: AsJson = False) -> None:
-    """List the settings of the service: name, kind, default and meaning, as the code has them.
+    """List the settings of the service, with their defaults.
 
-    A name with dots is a table of the settings file, and one with [] a list of tables.
+    Name, default, kind and meaning are those of the types that the service reads. A name with dots is a table of the settings file, and one with [] a list of tables.
 
     \b
       geomatch settings

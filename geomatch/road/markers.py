@@ -150,6 +150,15 @@ class Markers:
             on_road=bool(self.on_road[sense or 0, k]),
         )  # fmt: skip
 
+    def said(self, words: str, *, near: LonLat | None = None) -> MarkerPlace:
+        """Where an officer says to be. Raises BadInput, also where no road joins the markers on either side: a place on
+        a straight line between them may be on another road."""
+        place = self.resolve(read_marker(words), near=near)
+        if not place.on_road:
+            low, high = place.between
+            raise BadInput(f"no road of the map joins {place.route} {low:g} and {high:g}: give the position instead")
+        return place
+
     def _run(self, query: MarkerQuery, near: LonLat | None) -> int:
         named = self._named(query.route)
         if not named:

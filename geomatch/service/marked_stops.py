@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 
 from geomatch.errors import BadInput
 from geomatch.quantities import Degrees, LonLat
-from geomatch.road.markers import Markers, read_marker
+from geomatch.road.markers import Markers
 
 if TYPE_CHECKING:
     from geomatch.matcher import Matcher
@@ -52,10 +52,7 @@ def placed(stop: dict[str, Any], markers: Markers | None) -> dict[str, Any]:
         raise BadInput(f'stop.{KEY} must be text of at most {LONGEST} characters, as "{EXAMPLE}"')
     if markers is None:
         raise BadInput("this region knows no mile markers: build it with --markers, or send the stop's position in at")
-    place = markers.resolve(read_marker(words), near=_near(stop.get("at")))
-    if not place.on_road:
-        low, high = place.between
-        raise BadInput(f"no road of the map joins {place.route} {low:g} and {high:g}: send the stop's position in at")
+    place = markers.said(words, near=_near(stop.get("at")))
     plain = {name: value for name, value in stop.items() if name != KEY}
     plain["at"] = {"lon": place.at.lon, "lat": place.at.lat}
     if plain.get("course_deg") is None:

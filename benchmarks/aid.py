@@ -119,7 +119,7 @@ def eligibility(folder: Path, units: int, agreements: int, stops: int, step_s: f
         verdicts = decider.decide(request, view)
         spent["decide"].append(time.thread_time() - start)
         # As old as the first fix at every stop: only places and minutes differ.
-        field = ranking.screen(stop, view, resolved, verdicts, priors=priors, now=NOW)
+        field = ranking.screen(stop, view, region, resolved, verdicts, priors=priors, now=NOW)
         start = time.thread_time()
         region.times.k_soonest(resolved.targets, field.places, field.delay_ms, 5, field.mode, field.most_ms)
         spent["search"].append(time.thread_time() - start)

@@ -117,7 +117,7 @@ def field_of(matcher: Matcher, stop: Stop, view: FleetView, now: float) -> ranki
     resolved = resolve.resolve(stop, region, matcher.priors, now=now)
     request = ranking.aid_request(stop, resolved, now, {})
     verdicts = region.eligibility.decide(request, view)
-    return ranking.screen(stop, view, resolved, verdicts, priors=matcher.priors, now=now)
+    return ranking.screen(stop, view, matcher.region, resolved, verdicts, priors=matcher.priors, now=now)
 
 
 def by_dijkstra(oracle: Export, field: ranking.Field, k: int, row: dict[str, Any]) -> list[tuple[str, int]]:

@@ -346,7 +346,7 @@ class Matcher:
         on = self.snapshot()
         region, view = on.region_at(now), on.view
         resolved = resolve(stop, region, self.priors, now=now)
-        return routes.route(region, view, view.slot_of(unit_id), resolved, stop.urgency.mode)
+        return routes.route(region, view, view.slot_of(unit_id), resolved, stop.urgency.mode, now=now)
 
     def _rank(
         self,
@@ -371,7 +371,7 @@ class Matcher:
             return answer
         resolved = resolve(stop, region, self.priors, now=now)
         found = [
-            replace(c, route=routes.route(region, view, view.slot_of(c.unit), resolved, answer.mode))
+            replace(c, route=routes.route(region, view, view.slot_of(c.unit), resolved, answer.mode, now=now))
             for c in answer.candidates
         ]
         return replace(answer, candidates=tuple(found))

@@ -6,8 +6,10 @@ and real cities. The oracle reads nothing but what `geomatch export` writes.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from hypothesis import strategies as st
 from geomatch import Fix, LonLat, Matcher, Need, Reason, Region, Status, Stop, Unit, UnitState
 from geomatch.backup.eta import EtaPriors
 from geomatch.maps.export import export
-from geomatch.quantities import XY
+from geomatch.quantities import NEVER_MS, XY
+from geomatch.road.network import EdgeFlag, RoadClass
 
 MAPS = ["toy", "metro", "helsinki", *REAL_MAPS]
 STOPS_A_FLEET = 10
@@ -152,10 +155,8 @@ def check_one(matcher: Matcher, states: list[UnitState], stop: Stop, k: int, ora
         if reason is not None:
             reasons[state.unit.id] = reason
             continue
-        places = [(view.edge[slot], view.fraction[slot]), (view.other[slot], view.other_fraction[slot])]
-        places = [(int(edge), float(fraction)) for edge, fraction in places if edge >= 0]
-        travel = oracle.travel_ms(labels, stop_on, places, mode)
-        if np.isinf(travel):
+        travel = expected_ms(matcher.region.network, view, slot, oracle, labels, stop_on, mode)
+        if travel is None:
             reasons[state.unit.id] = Reason.no_route
             continue
         ready = state.status.availability == "available"
@@ -185,6 +186,66 @@ def check_one(matcher: Matcher, states: list[UnitState], stop: Stop, k: int, ora
             enough = total / 1000
             break
     assert ranking.need_met_s == enough
+
+
+def expected_ms(network, view, slot, oracle: Export, labels, stop_on, mode: str) -> int | None:
+    """The mean of dijkstra's times from all the places where the unit may be now, those without a way left out."""
+    places = believed_now(network, view, slot)
+    times = [(parts, oracle.travel_ms(labels, stop_on, sides, mode)) for parts, sides in places]
+    times = [(parts, int(ms)) for parts, ms in times if np.isfinite(ms)]
+    if not times:
+        return None
+    return math.floor(Fraction(sum(p * ms for p, ms in times), sum(p for p, _ in times)) + Fraction(1, 2))
+
+
+def believed_now(network, view, slot) -> list[tuple[int, list[tuple[int, float]]]]:
+    """Thousandths, and the edges with fractions: a moving unit has driven on at its speed since its fix."""
+    unsure = view.unsure
+    held = [(1000, view.edge[slot], view.fraction[slot], view.other[slot], view.other_fraction[slot])]
+    if slot in unsure.slot:
+        a = list(unsure.slot).index(slot)
+        held = [
+            (unsure.parts[h], unsure.edge[h, 0], unsure.fraction[h, 0], unsure.edge[h, 1], unsure.fraction[h, 1])
+            for h in range(unsure.first[a], unsure.first[a + 1])
+        ]
+    age_s, speed = NOW - view.fix_time[slot], view.speed_mps[slot]
+    moves = view.course_deg[slot] >= 0 and speed >= 1.5 and age_s > 0
+    out = []
+    for parts, edge, fraction, other, other_fraction in held:
+        if not moves or other >= 0:
+            out.append(
+                (int(parts), [(int(e), float(f)) for e, f in ((edge, fraction), (other, other_fraction)) if e >= 0])
+            )
+            continue
+        along, exits, e = float(fraction) * network.edge_length_m[edge] + speed * age_s, [], int(edge)
+        while along > network.edge_length_m[e]:
+            ways = ways_on(network, e)
+            ramps = [w for w in ways if network.edge_flags[w] & EdgeFlag.ramp]
+            off = network.edge_class[e] <= RoadClass.trunk and not network.edge_flags[e] & EdgeFlag.ramp
+            on = [w for w in ways if w != ramps[0]] if off and ramps else ways
+            if len(on) != 1:
+                break
+            along -= network.edge_length_m[e]
+            if on != ways:
+                exits.append(placed(network, ramps[0], along))
+            e = on[0]
+        here = placed(network, e, along)
+        alone = len(held) == 1 and exits
+        out += [(900, [here]), (100, [exits[0]])] if alone else [(int(parts), [here])]
+    return out
+
+
+def ways_on(network, edge: int) -> list[int]:
+    """Edges that a routine driver may go on to, but not back; each once, in the order of the arcs."""
+    arcs = range(network.arc_first[edge], network.arc_first[edge + 1])
+    heads = [int(network.arc_head[a]) for a in arcs if network.arc_ms[0, a] < NEVER_MS]
+    heads = [int(network.edge_copy_of[h]) if network.edge_copy_of[h] >= 0 else h for h in heads]
+    return list(dict.fromkeys(h for h in heads if h != network.edge_twin[edge]))
+
+
+def placed(network, edge: int, along_m: float) -> tuple[int, float]:
+    length_m = float(network.edge_length_m[edge])
+    return edge, min(np.round(min(along_m / length_m, 1.0) * length_m * 1000.0) / 1000.0 / length_m, 1.0)
 
 
 def stop_snap_m(matcher: Matcher, stop: Stop) -> float:

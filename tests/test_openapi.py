@@ -97,7 +97,7 @@ def test_every_operation_is_summarised_described_and_names_its_problems(document
 def test_every_field_of_a_measure_names_its_unit_and_times_are_rfc_3339(document):
     units = ("_s", "_ms", "_m", "_mps", "_kph", "_deg", "_seq")
     plain = {"lon", "lat", "officers", "cap", "k", "edge", "rank", "evaluated", "units", "applied", "epoch", "status",
-             "counts", "tier", "priority", "factor",
+             "counts", "tier", "priority", "factor", "probability", "wrong_carriageway",
              "remaining_quota", "home_cover_after", "numberMatched", "numberReturned",
              "received", "read", "dropped", "queued", "statuses", "unknown_statuses", "emergencies", "ignored",
              "failed", "reconnects", "fault_count", "lines",

@@ -19,8 +19,8 @@ OFF_MAP = np.uint8(20)
 def screen(
     preset, availability, officers, capability_bits, needed_bits, aid_code, request_ms,
     fix_time, stale_after_s, outside, snap_m,
-    on_foot, edge, fraction, other, other_fraction,
-    now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps,
+    on_foot, to_car_m, edge, fraction, other, other_fraction,
+    now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps, walk_mps,
     codes, of_code, turnout_ms, access_ms, slots, place_edge, place_fraction, delay_ms,
 ):  # fmt: skip
     """Fills codes[n]: the first reason that holds, in the order of model.Reason; 0: may go. of_code counts them.
@@ -56,6 +56,8 @@ def screen(
         access = np.int32(stop_access_ms)
         if snap_m[n] > on_road_within_m:
             access += np.int32(1000.0 * (snap_m[n] - on_road_within_m) / off_road_mps + 0.5)
+        if to_car_m[n] > 0.0:  # never for NaN
+            access += np.int32(1000.0 * to_car_m[n] / walk_mps + 0.5)
         turnout_ms[n] = turnout
         access_ms[n] = access
         if code == 0:

@@ -9,12 +9,12 @@ import numpy as np
 
 from geomatch.backup.assignments import Assignment, AssignmentState, OpenStop
 from geomatch.backup.eta import EtaPriors
+from geomatch.backup.likely import places_now
 from geomatch.backup.resolve import resolve
 from geomatch.fleet.view import FleetView
 from geomatch.model import Eta
 from geomatch.quantities import UnixTime
 from geomatch.region import Region
-from geomatch.road.travel_time import Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +67,7 @@ def _etas(
     turnout_ms = [0 if rolling else priors.turnout_ms(ready=True) for rolling in rolls]
     access_ms = [resolved.access_ms + priors.access_ms(float(view.snap_m[slot])) for slot in slots]
     delay_ms = np.array([a + b for a, b in zip(turnout_ms, access_ms, strict=True)], np.int32)
-    places = Places(
-        edge=np.stack([view.edge[slots], view.other[slots]], axis=1),
-        fraction=np.stack([view.fraction[slots], view.other_fraction[slots]], axis=1),
-    )
+    places = places_now(view, slots, region, now)
     found = region.times.k_soonest(resolved.targets, places, delay_ms, len(known), held.stop.urgency.mode)
     etas: dict[str, Eta] = {}
     for row, total_ms in zip(found.rows.tolist(), found.total_ms.tolist(), strict=True):

@@ -11,7 +11,7 @@ from geomatch.aid.approval import Asked
 from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import QuotaView
 from geomatch.aid.verdicts import Verdicts
-from geomatch.backup import ties
+from geomatch.backup import likely
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.ranking import Field, aid_request, screen
 from geomatch.backup.resolve import resolve
@@ -40,8 +40,8 @@ def compare(
     verdicts = region.eligibility.decide(request, view, quotas)
     taken = assigned or {}
     free = Verdicts.without_agreements(request, view)
-    anyone = screen(stop, view, resolved, free, priors=priors, now=now, assigned=taken)
-    allowed = screen(stop, view, resolved, verdicts, priors=priors, now=now, assigned=taken)
+    anyone = screen(stop, view, region, resolved, free, priors=priors, now=now, assigned=taken)
+    allowed = screen(stop, view, region, resolved, verdicts, priors=priors, now=now, assigned=taken)
     own = np.array([agency == resolved.stop.agency for agency in view.agencies], np.bool_)
     of_all = _first(region, verdicts, anyone, None, ties_by)
     zero_s = of_all.eta_s if of_all else 0.0
@@ -70,7 +70,7 @@ def _first(
         delay_ms=field.delay_ms[rows],
         most_ms=None if field.most_ms is None else field.most_ms[rows],
     )
-    found = ties.soonest(region, among, 1, ties_by)
+    found = likely.soonest(region, among, 1, ties_by)
     if len(found.rows) == 0:
         return None
     slot, total_ms = int(among.slots[found.rows[0]]), int(found.total_ms[0])

@@ -21,6 +21,8 @@ class EtaPriors:
     """Nearer than this to its road, a position is on it: GPS error and half of a wide street."""
     off_road_mps: float = 2.0
     """Beyond that, over yards and fields, a quick walk. [guess]"""
+    walk_mps: float = 1.4
+    """From an officer's portable back to the car."""
     urban_factor: float = 1.5
     """Real over posted-speed time in a town: routers on OSM speeds are 1.4 to 2 times too optimistic there."""
     rural_factor: float = 1.1
@@ -46,12 +48,14 @@ class EtaPriors:
         access_ms: int,
         distance_m: Metres,
         fix_age_s: Seconds,
+        unsure_s: Seconds = 0.0,
     ) -> Eta:
-        """p50_s stretches travel by the town or country factor; p90_s adds the spread and what an old fix may hide."""
+        """p50_s stretches travel by the town or country factor; p90_s adds the spread, what an old fix may hide, and
+        how far the places apart are where the unit may be (`unsure_s`, one sigma)."""
         travel_s, rest_s = travel_ms / 1000, (request_ms + turnout_ms + access_ms) / 1000
         likely_s = travel_s * self._factor(distance_m / travel_s if travel_s > 0 else 0.0)
         # A unit that drove on since its fix is at most its age farther away; half of that is a fair nine in ten.
-        spread_s = math.hypot(likely_s * math.expm1(_Z90 * self.sigma), max(0.0, fix_age_s) / 2)
+        spread_s = math.hypot(likely_s * math.expm1(_Z90 * self.sigma), max(0.0, fix_age_s) / 2, _Z90 * unsure_s)
         return Eta(
             eta_s=(request_ms + turnout_ms + travel_ms + access_ms) / 1000, request_s=request_ms / 1000,
             turnout_s=turnout_ms / 1000, travel_s=travel_s, access_s=access_ms / 1000,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from geomatch.backup.likely import places_now
 from geomatch.model import REASON_OF_CODE, BeyondK, Excluded, Reason, Stop, Verdict
 from geomatch.quantities import NEVER_MS, Bytes, Ints
 from geomatch.region import Region
-from geomatch.road.travel_time import Places, Soonest
+from geomatch.road.travel_time import Soonest
 
 if TYPE_CHECKING:
     from geomatch.backup.ranking import Field
@@ -104,10 +105,7 @@ class ExcludedList(Sequence[Excluded]):
     def _travel_ms(self) -> Ints:
         """One search for all units that are left out; made when the first is read."""
         view, slots = self._field.view, self._slots
-        places = Places(
-            edge=np.stack([view.edge[slots], view.other[slots]], axis=1),
-            fraction=np.stack([view.fraction[slots], view.other_fraction[slots]], axis=1),
-        )
+        places = places_now(view, slots, self._region, self._field.now)
         none = np.zeros(len(slots), np.int32)
         return self._region.times.k_soonest(
             self._field.resolved.targets, places, none, max(len(slots), 1), self._field.mode

@@ -39,8 +39,11 @@ def matrix(
         request = aid_request(stop, resolved, now, (asked or {}).get(stop.id, NOBODY_ASKED))
         verdicts = region.eligibility.decide(request, view, quotas)
         taken: Mapping[str, str] = {} if open_stops is None else assigning.taken(open_stops, stop, view)
-        field = screen(stop, view, resolved, verdicts, priors=priors, now=now, assigned=taken)
+        field = screen(stop, view, region, resolved, verdicts, priors=priors, now=now, assigned=taken)
         travel_ms = region.times.matrix([resolved.targets], field.places, field.mode)[0]
+        if field.several is not None:
+            rows_of = np.searchsorted(field.slots, field.several.slot)
+            travel_ms[rows_of] = field.several.expected_ms
         total_ms = travel_ms.astype(np.int64) + field.delay_ms
         goes = travel_ms < NEVER_MS
         if field.most_ms is not None:

@@ -15,9 +15,10 @@ from geomatch.aid.eligibility import AidRequest
 from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import QuotaView
 from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
-from geomatch.backup import _kernels, ties
+from geomatch.backup import _kernels, likely, ties
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.left_out import BeyondList, ExcludedList
+from geomatch.backup.likely import Several
 from geomatch.backup.map_gaps import at_stop
 from geomatch.backup.resolve import Resolved, place_on, resolve
 from geomatch.errors import BadInput
@@ -68,6 +69,9 @@ class Field:
     slots: Ints
     """(rows,) rising, so that ties go by unit id."""
     places: Places
+    """The likeliest of each, as of now."""
+    several: Several | None
+    """The units that may be in several places; None: each is in one."""
     delay_ms: Ints
     """(rows,) request, turnout and access."""
     most_ms: Ints | None
@@ -108,11 +112,11 @@ def rank(
     request = aid_request(stop, resolved, now, asked)
     verdicts = region.eligibility.decide(request, view, quotas)
     field = screen(
-        stop, view, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units, assigned=assigned
+        stop, view, region, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units, assigned=assigned
     )
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
-    found = ties.soonest(region, field, max(wanted, stop.need.officers), ties_by, late)
+    found = likely.soonest(region, field, max(wanted, stop.need.officers), ties_by, late)
     shown = min(wanted, len(found.rows))
     candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
     codes, of_code = _codes(field, found)
@@ -144,6 +148,7 @@ def rank(
 def screen(
     stop: Stop,
     view: FleetView,
+    region: Region,
     resolved: Resolved,
     verdicts: Verdicts,
     *,
@@ -164,17 +169,20 @@ def screen(
     rows = _kernels.screen(
         _preset(stop, view, exclude_units, assigned), view.availability, view.officers, view.capability_bits, needed,
         verdicts.codes, verdicts.request_ms,
-        view.fix_time, view.stale_after_s, view.outside, view.snap_m, view.on_foot, view.edge, view.fraction,
+        view.fix_time, view.stale_after_s, view.outside, view.snap_m, view.on_foot, view.on_foot_m, view.edge,
+        view.fraction,
         view.other, view.other_fraction, now, priors.turnout_ms(ready=True), priors.turnout_ms(ready=False),
-        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, codes, of_code, turnout_ms, access_ms,
-        slots, place_edge, place_fraction, delay_ms,
+        resolved.access_ms, priors.on_road_within_m, priors.off_road_mps, priors.walk_mps, codes, of_code, turnout_ms,
+        access_ms, slots, place_edge, place_fraction, delay_ms,
     )  # fmt: skip
-    slots = slots[:rows]
+    slots, mode = slots[:rows], stop.urgency.mode
+    places = Places(edge=place_edge[:rows], fraction=place_fraction[:rows])
     return Field(
-        view=view, resolved=resolved, mode=stop.urgency.mode, now=now, codes=codes, of_code=of_code.tolist(),
+        view=view, resolved=resolved, mode=mode, now=now, codes=codes, of_code=of_code.tolist(),
         turnout_ms=turnout_ms,
         access_ms=access_ms, verdicts=verdicts, slots=slots,
-        places=Places(edge=place_edge[:rows], fraction=place_fraction[:rows]), delay_ms=delay_ms[:rows],
+        places=places, several=likely.several(view, slots, places, region, resolved.targets, mode, now),
+        delay_ms=delay_ms[:rows],
         most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots], assigned=assigned,
     )  # fmt: skip
 
@@ -205,11 +213,14 @@ def candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found
     unit, snap_m, availability = view.units[slot], view.snap_m.item(slot), _AVAILABILITIES[view.availability.item(slot)]
     distance_m = math.hypot(view.x.item(slot) - xy.x, view.y.item(slot) - xy.y)
     fix_age_s = math.floor((field.now - view.fix_time.item(slot)) * 1000.0 + 0.5) / 1000.0
+    which = None if field.several is None else field.several.of(slot)
+    places = () if which is None else likely.believed(field, region, which, snap_m)
     eta = priors.eta(
         request_ms=field.verdicts.request_ms.item(slot), turnout_ms=field.turnout_ms.item(slot),
         travel_ms=total_ms - field.delay_ms.item(row), access_ms=field.access_ms.item(slot),
-        distance_m=distance_m, fix_age_s=fix_age_s,
+        distance_m=distance_m, fix_age_s=fix_age_s, unsure_s=likely.spread_s(places) if places else 0.0,
     )  # fmt: skip
+    still_since = view.still_since.item(slot)
     notes = (
         ("sets_off_either_way", field.places.edge.item(row, 1) >= 0),
         ("conditionally_available", availability is Availability.conditionally_available),
@@ -226,6 +237,10 @@ def candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found
         verdict=field.verdicts.of(slot, eta_ms=total_ms), availability=availability,
         preferred_met=tuple([word for word in stop.need.preferred if word in unit.capabilities]),
         notes=tuple([note for note, holds in notes if holds]),
+        position=likely.position(view, slot, fix_age_s, one_place=which is None), believed=places,
+        wrong_carriageway=likely.wrong_carriageway(places) if places else 0.0,
+        # NaN, while it moves, is not less than anything.
+        still_s=math.floor((field.now - still_since) * 1000.0 + 0.5) / 1000.0 if still_since <= field.now else None,
     )  # fmt: skip
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from geomatch.backup.likely import places_now
 from geomatch.backup.resolve import Resolved
 from geomatch.errors import BadInput
 from geomatch.fleet.view import FleetView
 from geomatch.model import Route, RouteLeg
-from geomatch.quantities import DrivingMode, Floats, LonLat
+from geomatch.quantities import DrivingMode, Floats, LonLat, UnixTime
 from geomatch.region import Region
 from geomatch.road.network import RoadNetwork
-from geomatch.road.travel_time import Places
 
 
-def route(region: Region, view: FleetView, slot: int, resolved: Resolved, mode: DrivingMode) -> Route:
-    """A fastest way from the unit's place to the stop. Raises BadInput where the unit has no place, or no way."""
+def route(region: Region, view: FleetView, slot: int, resolved: Resolved, mode: DrivingMode, *, now: UnixTime) -> Route:
+    """A fastest way from the unit's likeliest place, as of now, to the stop.
+
+    Raises BadInput where the unit has no place, or no way.
+    """
     unit = view.units[slot]
     if view.edge[slot] < 0:
         raise BadInput(f"unit {unit.id} has no place on the road: it has sent no fix that is on this map")
-    place = Places(
-        edge=np.array([[view.edge[slot], view.other[slot]]], np.int32),
-        fraction=np.array([[view.fraction[slot], view.other_fraction[slot]]]),
-    )
+    place = places_now(view, np.array([slot], np.int32), region, now)
     edges, start, end = region.times.path(resolved.targets, place, mode)
     if not edges:
         raise BadInput(f"unit {unit.id} has no way by road to the stop in {mode} mode")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from geomatch.aid.ledger import Ledger
 from geomatch.quantities import Ints
@@ -26,16 +27,23 @@ def soonest(region: Region, field: Field, k: int, ledger: Ledger | None, late: L
 
     The search breaks ties by row, so it is given the rows in the order of debts, and its answer is turned back.
     """
-    if ledger is None:
+    order = order_of(field, ledger)
+    if order is None:
         return _searched(region, field, field.places, field.delay_ms, k, field.most_ms, late)
-    owed = ledger.owed_to(field.resolved.stop.agency, field.view.agencies)
-    order = np.argsort(owed[field.view.agency[field.slots]], kind="stable") if len(owed) else np.zeros(0, np.intp)
     places = Places(edge=field.places.edge[order], fraction=field.places.fraction[order])
     most_ms = None if field.most_ms is None else field.most_ms[order]
     found = _searched(region, field, places, field.delay_ms[order], k, most_ms, late)
     evaluated_ms = np.empty_like(found.evaluated_ms)
     evaluated_ms[order] = found.evaluated_ms
     return replace(found, rows=order[found.rows].astype(np.int32), evaluated_ms=evaluated_ms)
+
+
+def order_of(field: Field, ledger: Ledger | None) -> npt.NDArray[np.intp] | None:
+    """The rows as equals come; None: as they are."""
+    if ledger is None:
+        return None
+    owed = ledger.owed_to(field.resolved.stop.agency, field.view.agencies)
+    return np.argsort(owed[field.view.agency[field.slots]], kind="stable") if len(owed) else np.zeros(0, np.intp)
 
 
 def _searched(

@@ -5,6 +5,7 @@ holds one may trust it. A "unit" is a patrol unit.
 """
 
 from geomatch.model.answers import (
+    BelievedPlace,
     BeyondK,
     Candidate,
     Choice,
@@ -30,6 +31,7 @@ from geomatch.model.words import (
     Decision,
     FixOutcome,
     Phase,
+    Position,
     Reason,
     Service,
     Urgency,
@@ -39,6 +41,7 @@ __all__ = [
     "REASON_OF_CODE",
     "STRICT",
     "Availability",
+    "BelievedPlace",
     "BeyondK",
     "Candidate",
     "Choice",
@@ -55,6 +58,7 @@ __all__ = [
     "Need",
     "Phase",
     "Place",
+    "Position",
     "Ranking",
     "Reason",
     "ResolvedStop",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from geomatch.model.degraded import Degraded
 from geomatch.model.stops import Stop
-from geomatch.model.words import STRICT, Availability, Decision, Reason
+from geomatch.model.words import STRICT, Availability, Decision, Position, Reason
 from geomatch.quantities import Degrees, DrivingMode, LonLat, Metres, Seconds, UnixTime
 
 
@@ -52,9 +52,10 @@ class Eta:
     turnout_s: Seconds
     """From being told to wheels rolling."""
     travel_s: Seconds
-    """The exact time by road, place to place, at the driving mode's speeds."""
+    """The exact time by road, place to place, at the driving mode's speeds. Of a unit that may be in several places,
+    the mean of the exact times from those that have a way, by their probabilities, to the nearest millisecond."""
     access_s: Seconds
-    """Off the road at both ends."""
+    """Off the road at both ends, and on foot back to the car."""
     p50_s: Seconds
     p90_s: Seconds
     calibrated: bool = False
@@ -119,6 +120,17 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BelievedPlace:
+    """One of the places where a unit may be."""
+
+    probability: float
+    """In thousandths; those of a unit add up to 1."""
+    place: Place
+    travel_s: Seconds | None
+    """From there, exactly; None: there is no way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     unit: str
     agency: str
@@ -129,13 +141,22 @@ class Candidate:
     """Straight line; road metres come with the route. Over HTTP null where its agency discloses its ETA alone."""
     fix_age_s: Seconds
     place: Place | None
-    """The directed edge it starts from. Over HTTP null where its agency does not disclose its exact position."""
+    """The directed edge it starts from, the likeliest, with a moving unit where it is by now. Over HTTP null where its
+    agency does not disclose its exact position."""
     verdict: Verdict
     availability: Availability
     preferred_met: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """sets_off_either_way, conditionally_available, off_road, fix_from_the_future, newest_report_off_map."""
     route: Route | None = None
+    """Of a unit that may be in several places: from the likeliest."""
+    position: Position = Position.confirmed
+    believed: tuple[BelievedPlace, ...] = ()
+    """Where it may be, the likeliest first; empty: at `place`. Not disclosed where `place` is not."""
+    wrong_carriageway: float = 0.0
+    """The probability that it drives the other way than `place` has it."""
+    still_s: Seconds | None = None
+    """How long it has stood where it is, by its own fixes; None: it moves, or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

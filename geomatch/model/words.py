@@ -108,6 +108,19 @@ class Decision(StrEnum):
     ineligible = "ineligible"
 
 
+class Position(StrEnum):
+    """How far the place of a candidate is to be trusted."""
+
+    confirmed = "confirmed"
+    """One place, by fresh fixes that agree."""
+    ambiguous = "ambiguous"
+    """Several places are plausible; travel_s is to be expected over all of them."""
+    stale = "stale"
+    """Its last fix is old for one that moved, or for one that stood."""
+    lost = "lost"
+    """What it reports contradicts itself: a jump that no car can make, or one and the same place while it drives."""
+
+
 class FixOutcome(StrEnum):
     """What became of a fix. Only `applied` moved the unit; none of them is an error of the batch."""
 

@@ -270,3 +270,78 @@ def unsure(trail, last, worst, roads, out):
         out[n] = (
             near(trail[f, 1], trail[f, 2], trail[f, 3], trail[f, 5], worst, roads, edge, fraction, score, away_m) > 1
         )
+
+
+@kernel
+def _way_on(e, closed, roads_on):
+    """The edge that a car mostly drives on to from the end of e, and the ramp it may have taken instead; -1: none.
+
+    Nobody knows where a car turns: only where all but one way on is a ramp off a bigger road, or there is but one.
+    """
+    arc_first, arc_head, arc_ms, _, copy_of, twin, road_class, flags, big, ramp = roads_on
+    on = -1
+    off = -1
+    ways = 0
+    for a in range(arc_first[e], arc_first[e + 1]):
+        at = np.searchsorted(closed, arc_head[a])
+        if arc_ms[a] >= NEVER or (at < len(closed) and closed[at] == arc_head[a]):
+            continue
+        head = copy_of[arc_head[a]] if copy_of[arc_head[a]] >= 0 else arc_head[a]
+        known = head == twin[e]
+        for other in (on, off):
+            known = known or head == other
+        if known:
+            continue
+        ways += 1
+        if flags[head] & ramp and road_class[e] <= big and not flags[e] & ramp and off < 0:
+            off = head
+        elif on < 0:
+            on = head
+    if ways - (off >= 0) != 1:
+        return -1, -1
+    return on, off
+
+
+@kernel
+def drive_on(
+    slots, fix_time, stale_after_s, course_deg, speed_mps, now, moving_mps, edge, fraction, closed, roads_on,
+    fork_row, fork_edge, fork_fraction,
+):  # fmt: skip
+    """Moves places on to where their units are now, at the speeds they told: along the edge to its end, and beyond it
+    only where the way is clear. Fills a fork for each that has passed an exit since; returns how many.
+
+    slots[row]: -1 for a place that stays. edge, fraction: (rows, 2), changed in place; fractions of whole millimetres.
+    closed: rising; nobody drives on to those.
+    """
+    edge_length_m = roads_on[3]
+    forks = 0
+    for row in range(len(slots)):
+        n = slots[row]
+        if n < 0 or edge[row, 0] < 0 or edge[row, 1] >= 0 or np.isnan(course_deg[n]):
+            continue
+        age_s = now - fix_time[n]
+        # Written so that an unknown speed fails too.
+        if not (speed_mps[n] >= moving_mps and 0.0 < age_s <= stale_after_s[n]):
+            continue
+        e = edge[row, 0]
+        along_m = fraction[row, 0] * edge_length_m[e] + speed_mps[n] * age_s
+        fork = -1
+        fork_m = 0.0
+        steps = 0
+        while along_m > edge_length_m[e] and steps < SETTLED:
+            on, off = _way_on(e, closed, roads_on)
+            if on < 0:
+                break
+            along_m -= edge_length_m[e]
+            if off >= 0 and fork < 0:
+                fork, fork_m = off, along_m
+            e = on
+            steps += 1
+        edge[row, 0] = e
+        fraction[row, 0] = _whole_mm(min(along_m / edge_length_m[e], 1.0), edge_length_m[e])
+        if fork >= 0:
+            fork_row[forks] = row
+            fork_edge[forks] = fork
+            fork_fraction[forks] = _whole_mm(min(fork_m / edge_length_m[fork], 1.0), edge_length_m[fork])
+            forks += 1
+    return forks

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from geomatch.quantities import DrivingMode, Floats, Ints, Metres, Seconds
+from geomatch.quantities import DrivingMode, Floats, Ints, Metres, Seconds, UnixTime
 from geomatch.road import _plausible_kernels as kernels
-from geomatch.road.network import RoadNetwork
+from geomatch.road.network import EdgeFlag, RoadClass, RoadNetwork
 from geomatch.road.snap import MOVING_MPS, Snapper
+from geomatch.road.travel_time import Places
 
 PLACES_AT_MOST = 4
 LEAST = 0.03
@@ -54,6 +55,28 @@ class PlausiblePlaces:
         )  # fmt: skip
 
 
+class Moving(Protocol):
+    """(N,) of each unit; NaN where not known."""
+
+    @property
+    def fix_time(self) -> Floats: ...
+    @property
+    def stale_after_s(self) -> Floats: ...
+    @property
+    def course_deg(self) -> Floats: ...
+    @property
+    def speed_mps(self) -> Floats: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forks:
+    """Rows of places that have passed an exit since their fix, and where they are if they took it."""
+
+    row: Ints
+    edge: Ints
+    fraction: Floats
+
+
 class Plausible:
     """Of one network. Immutable, and shared by all threads. 7 us a fix, 20 to 60 where edges have to be told apart."""
 
@@ -91,6 +114,26 @@ class Plausible:
                     parts=in_parts(p[row, kept], PARTS), told_apart=np.zeros(count[row], np.int32),
                 )  # fmt: skip
         return found
+
+    def drive_on(self, slots: Ints, places: Places, moving: Moving, now: UnixTime, closed: Ints) -> Forks:
+        """Moves places, in place, to where their units are now. slots[row]: the unit of each, -1 where it stays.
+
+        closed: edges, rising, that nobody drives on to.
+        """
+        (row, edge), fraction = np.empty((2, len(slots)), np.int32), np.empty(len(slots))
+        count = kernels.drive_on(
+            slots, moving.fix_time, moving.stale_after_s, moving.course_deg, moving.speed_mps, now, MOVING_MPS,
+            places.edge, places.fraction, closed, self._roads_on, row, edge, fraction,
+        )  # fmt: skip
+        return Forks(row=row[:count], edge=edge[:count], fraction=fraction[:count])
+
+    @cached_property
+    def _roads_on(self) -> tuple[Any, ...]:
+        network = self._network
+        return (
+            *self._ways[:5], network.edge_twin, network.edge_class, network.edge_flags, int(RoadClass.trunk),
+            int(EdgeFlag.ramp),
+        )  # fmt: skip
 
     @cached_property
     def _ways(self) -> tuple[Any, ...]:

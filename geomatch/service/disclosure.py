@@ -107,7 +107,9 @@ def candidate(held: Candidate, shown: Disclosure | None) -> Candidate:
         return held
     cell_m = None if shown is None else shown.blur_m
     distance_m = None if cell_m is None or held.distance_m is None else round(held.distance_m / cell_m) * cell_m
-    return replace(held, place=None, route=None, distance_m=distance_m, notes=(*held.notes, f"place_{NOT_TOLD}"))
+    return replace(
+        held, place=None, route=None, believed=(), distance_m=distance_m, notes=(*held.notes, f"place_{NOT_TOLD}")
+    )
 
 
 def excluded(held: Excluded, shown: Disclosure | None) -> Excluded:

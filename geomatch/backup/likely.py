@@ -1,0 +1,245 @@
+"""What a belief about where units are does to a search: places as of now, and times to be expected over several."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from geomatch.aid.ledger import Ledger
+from geomatch.backup import ties
+from geomatch.backup.resolve import place_on
+from geomatch.fleet.belief import NOBODY, Doubt, Unsure
+from geomatch.fleet.view import FleetView
+from geomatch.model import BelievedPlace, Position
+from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Ints, Longs, Metres, Seconds, UnixTime
+from geomatch.region import Region
+from geomatch.road.by_deadline import Late
+from geomatch.road.plausible import PARTS, Forks
+from geomatch.road.travel_time import Places, Soonest, Targets
+
+if TYPE_CHECKING:
+    from geomatch.backup.ranking import Field
+
+TOOK_THE_EXIT_PARTS = 100
+"""Thousandths: of cars that pass an exit, so many take it. [guess]"""
+OLD_MOVING, OLD_STANDING = 1 / 4, 1 / 2
+"""Of the age at which a fix counts no longer: beyond it the position of a unit that moved, or stood, is stale."""
+OPPOSITE_DEG = 120.0
+"""Courses that differ by more are those of two carriageways."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several:
+    """The units that may be in several places, and how long the way is from each. A units, H places."""
+
+    slot: Ints
+    """(A,) rising."""
+    first: Ints
+    """(A + 1,) as in Unsure."""
+    places: Places
+    parts: Ints
+    """(H,) thousandths, 1,000 a unit."""
+    travel_ms: Ints
+    """(H,) NEVER_MS: no way."""
+    side: Ints
+    """(H,) which direction it sets off in."""
+
+    @cached_property
+    def expected_ms(self) -> Longs:
+        """(A,) the mean of the exact times, in whole milliseconds, halves up: from the places that have a way, since a
+        unit that has none may still be in another. NEVER_MS: none has one."""
+        weight = np.where(self.travel_ms < NEVER_MS, self.parts, 0).astype(np.int64)
+        total = np.add.reduceat(weight * self.travel_ms, self.first[:-1])
+        weights = np.add.reduceat(weight, self.first[:-1])
+        return np.where(weights > 0, (2 * total + weights) // np.maximum(2 * weights, 1), NEVER_MS)
+
+    def of(self, slot: int) -> slice | None:
+        """The places of one unit; None: it has but one."""
+        a = int(np.searchsorted(self.slot, slot))
+        if a == len(self.slot) or self.slot[a] != slot:
+            return None
+        return slice(int(self.first[a]), int(self.first[a + 1]))
+
+
+def places_now(view: FleetView, slots: Ints, region: Region, now: UnixTime) -> Places:
+    """The likeliest place of each, as of now."""
+    places = Places(
+        edge=np.stack([view.edge[slots], view.other[slots]], axis=1),
+        fraction=np.stack([view.fraction[slots], view.other_fraction[slots]], axis=1),
+    )
+    _drive_on(slots, places, view, region, now)
+    return places
+
+
+def several(
+    view: FleetView, slots: Ints, places: Places, region: Region, targets: Targets, mode: DrivingMode, now: UnixTime
+) -> Several | None:
+    """Moves `places`, those of `slots`, on to where the units are now. None: each unit is in one place."""
+    forks = _drive_on(slots, places, view, region, now)
+    if not len(forks.row) and not len(view.unsure.slot):
+        return None
+    may_go = np.isin(view.unsure.slot, slots, assume_unique=True)
+    exits = {
+        int(slots[row]): (int(row), edge, fraction)
+        for row, edge, fraction in zip(forks.row, forks.edge, forks.fraction, strict=True)
+        if int(slots[row]) not in view.unsure.slot
+    }
+    unsure = _among(view.unsure, may_go)
+    known = Places(edge=unsure.edge.copy(), fraction=unsure.fraction.copy())
+    of_place = np.repeat(unsure.slot, np.diff(unsure.first))
+    _drive_on(np.where(unsure.told_apart == 0, of_place, -1).astype(np.int32), known, view, region, now)
+    return _timed(_joined(unsure, known, exits, places), region, targets, mode)
+
+
+def _drive_on(slots: Ints, places: Places, view: FleetView, region: Region, now: UnixTime) -> Forks:
+    """Until they are called, units drive as the public does."""
+    return region.plausible.drive_on(slots, places, view, now, region.times.closed_edges(DrivingMode.routine))
+
+
+def _among(unsure: Unsure, kept: Bools) -> Unsure:
+    if kept.all():
+        return unsure
+    if not kept.any():
+        return NOBODY
+    counts = np.diff(unsure.first)
+    of = np.repeat(kept, counts)
+    first = np.concatenate([[0], np.cumsum(counts[kept])]).astype(np.int32)
+    return Unsure(
+        slot=unsure.slot[kept], first=first, edge=unsure.edge[of], fraction=unsure.fraction[of],
+        parts=unsure.parts[of], away_m=unsure.away_m[of], told_apart=unsure.told_apart[of],
+    )  # fmt: skip
+
+
+def _joined(
+    unsure: Unsure, known: Places, exits: Mapping[int, tuple[int, int, float]], places: Places
+) -> tuple[Ints, Ints, Places, Ints]:
+    """Slots, first, places and parts of those that are unsure and those that have passed an exit, by slot."""
+    each = {
+        int(slot): (known.edge[a:b], known.fraction[a:b], unsure.parts[a:b])
+        for slot, a, b in zip(unsure.slot, unsure.first[:-1], unsure.first[1:], strict=True)
+    }
+    for slot, (row, edge, fraction) in exits.items():
+        each[slot] = (
+            np.array([places.edge[row], (edge, -1)], np.int32), np.array([places.fraction[row], (fraction, 0.0)]),
+            np.array([PARTS - TOOK_THE_EXIT_PARTS, TOOK_THE_EXIT_PARTS], np.int32),
+        )  # fmt: skip
+    slots = sorted(each)
+    first = np.cumsum([0, *(len(each[slot][2]) for slot in slots)]).astype(np.int32)
+    if not slots:
+        return np.array(slots, np.int32), first, known, unsure.parts
+    all_places = Places(
+        edge=np.concatenate([each[slot][0] for slot in slots]),
+        fraction=np.concatenate([each[slot][1] for slot in slots]),
+    )
+    return np.array(slots, np.int32), first, all_places, np.concatenate([each[slot][2] for slot in slots])
+
+
+def _timed(
+    joined: tuple[Ints, Ints, Places, Ints], region: Region, targets: Targets, mode: DrivingMode
+) -> Several | None:
+    slot, first, places, parts = joined
+    count = len(parts)
+    if count == 0:
+        return None
+    found = region.times.k_soonest(targets, places, np.zeros(count, np.int32), count, mode)
+    side = np.zeros(count, np.int32)
+    side[found.rows] = found.side
+    return Several(slot=slot, first=first, places=places, parts=parts, travel_ms=found.evaluated_ms, side=side)
+
+
+def soonest(region: Region, field: Field, k: int, ledger: Ledger | None, late: Late | None = None) -> Soonest:
+    """As ties.soonest, with the units that may be in several places at the time to be expected of them."""
+    unsure = field.several
+    rows = np.zeros(0, np.intp) if unsure is None else np.searchsorted(field.slots, unsure.slot)
+    if unsure is None or not len(field.slots):
+        return ties.soonest(region, field, k, ledger, late)
+    here = (rows < len(field.slots)) & (field.slots[np.minimum(rows, len(field.slots) - 1)] == unsure.slot)
+    rows, expected_ms = rows[here], unsure.expected_ms[here]
+    edge = field.places.edge.copy()
+    edge[rows] = -1
+    sure = replace(field, places=Places(edge=edge, fraction=field.places.fraction))
+    found = ties.soonest(region, sure, k, ledger, late)
+    side = unsure.side[unsure.first[:-1][here]]
+    return _merged(field, found, rows, expected_ms, side, k, ties.order_of(field, ledger))
+
+
+def _merged(
+    field: Field, found: Soonest, rows: Ints, expected_ms: Longs, side: Ints, k: int, order: npt.NDArray[np.intp] | None
+) -> Soonest:
+    """The k soonest of what was found and of `rows`, in one order."""
+    total_ms = np.where(expected_ms < NEVER_MS, expected_ms + field.delay_ms[rows], NEVER_MS)
+    evaluated_ms = found.evaluated_ms.copy()
+    evaluated_ms[rows] = total_ms
+    goes = total_ms < NEVER_MS
+    if field.most_ms is not None:
+        goes &= total_ms <= field.most_ms[rows]
+    if not found.whole:
+        # Only what is sooner than all that is not known belongs to the first.
+        goes &= total_ms < found.least_delay_ms + found.frontier_ms
+    every_row = np.concatenate([found.rows, rows[goes]]).astype(np.int32)
+    every_ms = np.concatenate([found.total_ms, total_ms[goes]]).astype(np.int32)
+    every_side = np.concatenate([found.side, side[goes]])
+    tie = every_row if order is None else np.argsort(order)[every_row]
+    first = np.lexsort((tie, every_ms))[: min(k, len(field.slots))]
+    return replace(
+        found, rows=every_row[first], total_ms=every_ms[first], side=every_side[first], evaluated_ms=evaluated_ms,
+        evaluated=found.evaluated + int(np.count_nonzero(expected_ms < NEVER_MS)),
+    )  # fmt: skip
+
+
+def position(view: FleetView, slot: int, age_s: Seconds, *, one_place: bool) -> Position:
+    """How far a unit's place is to be trusted."""
+    if view.doubt.item(slot) != Doubt.none:
+        return Position.lost
+    if is_old(view, slot, age_s):
+        return Position.stale
+    return Position.confirmed if one_place else Position.ambiguous
+
+
+def is_old(view: FleetView, slot: int, age_s: Seconds) -> bool:
+    share = OLD_MOVING if math.isnan(view.still_since.item(slot)) else OLD_STANDING
+    return age_s > share * view.stale_after_s.item(slot)
+
+
+def believed(field: Field, region: Region, which: slice, snap_m: Metres) -> tuple[BelievedPlace, ...]:
+    """The places of one unit as they are shown, the likeliest first."""
+    held = field.several
+    assert held is not None  # noqa: S101 - `which` came from it
+    made = []
+    for h in range(which.start, which.stop):
+        side, travel_ms = held.side.item(h), held.travel_ms.item(h)
+        place = place_on(region.network, held.places.edge.item(h, side), held.places.fraction.item(h, side), snap_m)
+        made.append(
+            BelievedPlace(
+                probability=held.parts.item(h) / PARTS, place=place,
+                travel_s=None if travel_ms >= NEVER_MS else travel_ms / 1000,
+            )
+        )  # fmt: skip
+    return tuple(made)
+
+
+def wrong_carriageway(places: tuple[BelievedPlace, ...]) -> float:
+    """The probability that the unit drives the other way than from the likeliest of its places."""
+    towards_deg = places[0].place.towards_deg
+    away = sum(
+        round(one.probability * PARTS)
+        for one in places
+        if abs((one.place.towards_deg - towards_deg + 180.0) % 360.0 - 180.0) > OPPOSITE_DEG
+    )
+    return away / PARTS
+
+
+def spread_s(places: tuple[BelievedPlace, ...]) -> Seconds:
+    """The standard deviation of the travel time over a unit's places."""
+    timed = [(one.probability, one.travel_s) for one in places if one.travel_s is not None]
+    whole = sum(share for share, _ in timed)
+    if not timed:
+        return 0.0
+    mean_s = sum(share * travel_s for share, travel_s in timed) / whole
+    return math.sqrt(sum(share * (travel_s - mean_s) ** 2 for share, travel_s in timed) / whole)

@@ -56,7 +56,10 @@ def main() -> int:
         ends = re.findall(r"#(\d+).*?cov: (\d+)", done.stdout)
         runs, covered = ends[-1] if ends else ("0", "0")
         state = "ok" if done.returncode == 0 else "BROKEN"
-        print(f"{name:18} {state:7} {int(runs):>10,} runs, {covered:>6} places, {time.monotonic() - begun:6.0f} s")
+        print(
+            f"{name:18} {state:7} {int(runs):>10,} runs, {covered:>6} places, {time.monotonic() - begun:6.0f} s",
+            flush=True,
+        )
         if done.returncode:
             broken.append(name)
             sys.stdout.write(_fault(done.stdout))

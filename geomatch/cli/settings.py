@@ -12,7 +12,8 @@ from geomatch.cli.options import AsJson
 def settings(*, as_json: AsJson = False) -> None:
     """List the settings of the service, with their defaults.
 
-    Name, default, kind and meaning are those of the types that the service reads. A name with dots is a table of the settings file, and one with [] a list of tables.
+    Name, default, kind and meaning are those of the types that the service reads. A name with dots is in a table, and
+    one with [] in each of a list of tables.
 
     \b
       geomatch settings

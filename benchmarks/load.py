@@ -102,11 +102,13 @@ class Load:
             if not accounted or etas != sorted(etas) or len(etas) != counts["candidates"]:
                 self.seen.faults["wrong ranking"] += 1
 
-    async def http_fixes(self, begin: float, seconds: float, rows: np.ndarray) -> None:
+    async def http_fixes(self, begin: float, seconds: float, rows: np.ndarray, since: float = 0.0) -> None:
+        """`since`: seconds that the units have driven already."""
         async with asyncio.TaskGroup() as telling:
             for n in range(int(seconds * BATCHES_PER_S)):
                 due = await paced(begin, n, BATCHES_PER_S)
-                telling.create_task(self._batch(rows[n % BATCHES_PER_S :: BATCHES_PER_S], n / BATCHES_PER_S, due))
+                mine = rows[n % BATCHES_PER_S :: BATCHES_PER_S]
+                telling.create_task(self._batch(mine, since + n / BATCHES_PER_S, due))
 
     async def _batch(self, rows: np.ndarray, at_s: float, due: float) -> None:
         now = time.time()
@@ -158,7 +160,7 @@ async def run(chosen: argparse.Namespace, folder: Path, region: Region, mqtt_por
     options = ["--feeds", str(feeds), *(["--journal", str(folder / "journal.sqlite")] if chosen.journal else [])]
     traffic = Traffic(region, chosen.units)
     asked = places(region, 5_000, seed=2)
-    questions = [json.dumps({"stop": _stop(f"q{n}", at), "k": 5}).encode() for n, at in enumerate(asked)]
+    questions = [json.dumps({"stop": stop_at(f"q{n}", at), "k": 5}).encode() for n, at in enumerate(asked)]
     with serving(chosen.region, *options, core=SERVER_CORE) as served:
         os.sched_setaffinity(0, {OUR_CORE})
         lines = Lines(served.port)
@@ -185,7 +187,7 @@ async def _under_load(load: Load, stops: list[LonLat], mqtt_port: int) -> float:
     half = chosen.units // 2
     everyone = np.arange(chosen.units)
     for n, at in enumerate(stops):
-        await load.lines.say("POST", "/v1/stops", {"stop": _stop(f"s{n}", at), "position": f"p{n // 5}"})
+        await load.lines.say("POST", "/v1/stops", {"stop": stop_at(f"s{n}", at), "position": f"p{n // 5}"})
     readers = [asyncio.create_task(load.reader(f"s{n}")) for n in range(len(stops))]
     await asyncio.sleep(2.0)
     cpu_s, begin = load.served.cpu_s(), time.perf_counter() + 0.2
@@ -230,7 +232,7 @@ async def _checked(region: Region, lines: Lines, stops: list[LonLat]) -> int:
             await lines.ask("DELETE", f"/v1/stops/s{n}")
     for n, at in enumerate(stops):
         ours = matcher.rank_units(Stop(id=f"c{n}", at=LonLat(round(at.lon, 7), round(at.lat, 7))), states, 5, now=now)
-        body = {"stop": _stop(f"c{n}", at), "k": 5, "now": format_time(now)}
+        body = {"stop": stop_at(f"c{n}", at), "k": 5, "now": format_time(now)}
         theirs = await lines.say("POST", "/v1/rankings", body)
         expected = [(one.unit, one.eta.eta_s) for one in ours.candidates]
         found = [(one["unit"], one["eta"]["eta_s"]) for one in theirs["candidates"]]
@@ -239,7 +241,7 @@ async def _checked(region: Region, lines: Lines, stops: list[LonLat]) -> int:
     return len(stops)
 
 
-def _stop(name: str, at: LonLat) -> dict[str, Any]:
+def stop_at(name: str, at: LonLat) -> dict[str, Any]:
     return {"id": name, "at": {"lon": round(at.lon, 7), "lat": round(at.lat, 7)}, "agency": "a.example"}
 
 

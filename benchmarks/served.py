@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Self
 
 from measure import CHECKOUT
@@ -83,9 +84,9 @@ class Line:
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
         return int(head[9:12]), await self._reader.readexactly(int(length[1])) if length else b""
 
-    async def events(self, path: str) -> asyncio.StreamReader:
+    async def events(self, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> asyncio.StreamReader:
         """Begins a stream; what comes is the reader's, in chunks as HTTP has them."""
-        self._writer.write(_head("GET", path))
+        self._writer.write(_head("GET", path, headers=headers))
         head = await self._reader.readuntil(b"\r\n\r\n")
         if b" 200 " not in head.split(b"\r\n")[0]:
             raise SystemExit(f"GET {path}: {head.decode()}")
@@ -123,9 +124,10 @@ class Lines:
         return json.loads(raw) if raw else None
 
 
-def _head(method: str, path: str, body: bytes = b"") -> bytes:
+def _head(method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     typed = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n" if body else ""
-    return f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{typed}\r\n".encode() + body
+    others = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{typed}{others}\r\n".encode() + body
 
 
 def quantiles(seconds: Sequence[float]) -> dict[str, float]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from geomatch.backup.stop_events import StopEvent
-from geomatch.service.wire import adapter
+from geomatch.model.adapters import adapter_of
 
 KEPT = 20_000
 """A reader that is further behind is told so. Some 700 bytes each."""
@@ -33,22 +33,30 @@ class EventLog:
         self._ring: deque[Logged] = deque(maxlen=kept)
         self._seq = 0
         self._lock = threading.Lock()
-        self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._waiting: dict[str | None, set[asyncio.Future[int]]] = {}
+        """By the stop whose events they wait for; None: those of any."""
         self._ended = False
-        self._json = adapter(StopEvent)
+        self._json = adapter_of(StopEvent)
 
     @property
     def newest(self) -> int:
         return self._seq
 
+    @property
+    def waiting(self) -> int:
+        """Readers that have all there is."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
     def append(self, events: Sequence[StopEvent]) -> list[Logged]:
-        """Numbers them from 1 and wakes every reader."""
+        """Numbers them from 1 and wakes those who wait for them."""
         written = [(event, self._json.dump_json(event).decode()) for event in events]
         with self._lock:
-            new = [Logged(seq, event, data) for seq, (event, data) in enumerate(written, start=self._seq + 1)]
+            before = self._seq
+            new = [Logged(seq, event, data) for seq, (event, data) in enumerate(written, start=before + 1)]
             self._ring.extend(new)
             self._seq += len(new)
-            self._ring_bells()
+            self._wake({None, *(event.stop for event in events)}, before)
         return new
 
     @property
@@ -59,12 +67,14 @@ class EventLog:
     def end(self) -> None:
         with self._lock:
             self._ended = True
-            self._ring_bells()
+            self._wake(set(self._waiting), self._seq)
 
-    def _ring_bells(self) -> None:
-        for bell, loop in self._waiting.items():
+    def _wake(self, stops: Iterable[str | None], before: int) -> None:
+        """Of a thousand readers those alone that have something to read, and their loop is called once for all."""
+        woken = [one for stop in stops for one in self._waiting.pop(stop, ())]
+        for loop in {one.get_loop() for one in woken}:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(bell.set)
+                loop.call_soon_threadsafe(_tell, [one for one in woken if one.get_loop() is loop], before)
 
     def since(self, seq: int) -> list[Logged] | None:
         """All after `seq`; None: some of them are gone. O(what is returned)."""
@@ -86,16 +96,25 @@ class EventLog:
             return None
         return int(number)
 
-    async def after(self, seq: int) -> None:
-        """Returns when there is something after `seq`, or nothing more will be."""
-        bell = asyncio.Event()
+    async def after(self, seq: int, stop: str | None = None) -> int:
+        """Returns when there is something after `seq`, of one stop or of any, or nothing more will be: the number to
+        read on from. Of what lies between the two numbers nothing is of that stop."""
         with self._lock:
-            self._waiting[bell] = asyncio.get_running_loop()
+            if self._seq > seq or self._ended:
+                return seq
+            waiting: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(stop, set()).add(waiting)
         try:
-            # Looked at only after the bell hangs, so that nothing comes in between.
-            while self._seq <= seq and not self._ended:
-                await bell.wait()
-                bell.clear()
+            return await waiting
         finally:
             with self._lock:
-                del self._waiting[bell]
+                others = self._waiting.get(stop, set())
+                others.discard(waiting)
+                if not others:
+                    self._waiting.pop(stop, None)
+
+
+def _tell(readers: Iterable[asyncio.Future[int]], before: int) -> None:
+    for one in readers:
+        if not one.done():
+            one.set_result(before)

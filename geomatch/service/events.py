@@ -1,12 +1,13 @@
 """Server-sent events of open stops, resumed after a break where the reader left off."""
 
 # No `from __future__ import annotations` here: FastAPI reads the annotations of functions made inside functions.
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
+from starlette.responses import StreamingResponse
 
 from geomatch.backup.stop_events import EventKind
 from geomatch.errors import UnknownStop
@@ -19,8 +20,20 @@ if TYPE_CHECKING:
 
 RETRY_MS = 2_000
 """A reader that was cut off tries again after this long."""
+QUIET_S = 15.0
+"""After so long without an event a comment is sent: a proxy keeps the line, and a reader that is gone is noticed."""
+STILL_THERE = b": still there\n\n"
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)]
+UNKEPT = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+"""Neither kept nor collected on the way."""
 Wanted = Callable[[Logged], bool]
+
+
+class EventStream(StreamingResponse):
+    """Not FastAPI's own, which runs three tasks and two queues for each reader: with 1,000 readers of 200 stops a
+    ranking in a hundred took 250 ms."""
+
+    media_type = "text/event-stream"
 
 
 async def _asking() -> Caller:
@@ -58,59 +71,72 @@ def router(matcher: "Matcher", log: EventLog, *behind: AbstractContextManager[ob
     @routes.get(
         "/v1/stops/{stop_id:path}/events",
         summary="What is new at an open stop",
-        response_class=EventSourceResponse,
+        response_class=EventStream,
         responses=gives(None, 404, 422),
     )
     async def get_stop_events(
         stop_id: Annotated[str, Depends(open_or_told_of)], asking: Asking, last_event_id: LastEventId = None
-    ) -> AsyncIterator[ServerSentEvent]:
+    ) -> Response:
         """Its ranking when it changes, a closer unit, cover lost or delayed, no cover, status checks, a sentence for
         the officer. Ends after `cleared`."""
-        events = _stream(log, last_event_id, lambda one: one.event.stop == stop_id and asking.owns(one.event.agency))
-        async for one in events:
-            yield one
-            if one.event == EventKind.cleared:
-                return
+
+        def wanted(one: Logged) -> bool:
+            return one.event.stop == stop_id and asking.owns(one.event.agency)
+
+        return EventStream(_stream(log, last_event_id, wanted, stop_id), headers=UNKEPT)
 
     @routes.get(
         "/v1/events",
         summary="What is new at every open stop",
-        response_class=EventSourceResponse,
+        response_class=EventStream,
         responses=gives(None, 422),
     )
     async def get_events(
         asking: Asking,
         position: Annotated[str | None, Query(max_length=254)] = None,
         last_event_id: LastEventId = None,
-    ) -> AsyncIterator[ServerSentEvent]:
+    ) -> Response:
         """Of all stops of the caller's agencies, or those of one dispatch position."""
-        events = _stream(
-            log,
-            last_event_id,
-            lambda one: position in {None, one.event.position} and asking.owns(one.event.agency),
-        )
-        async for one in events:
-            yield one
+
+        def wanted(one: Logged) -> bool:
+            return position in {None, one.event.position} and asking.owns(one.event.agency)
+
+        return EventStream(_stream(log, last_event_id, wanted), headers=UNKEPT)
 
     return routes
 
 
-async def _stream(log: EventLog, last_event_id: str | None, wanted: Wanted) -> AsyncIterator[ServerSentEvent]:
+async def _stream(
+    log: EventLog, last_event_id: str | None, wanted: Wanted, stop: str | None = None
+) -> AsyncIterator[bytes]:
+    """Of one stop to its end, or of all without end. What a reader is slow to take is not made for it: it waits in the
+    log, and is gone from there one day."""
     seq = log.newest if last_event_id is None else log.seq_of(last_event_id)
     told = "begin" if seq is not None and log.since(seq) is not None else "reset"
     if seq is None or told == "reset":
         seq = log.newest
-    yield ServerSentEvent(event=told, id=log.id_of(seq), raw_data="{}", retry=RETRY_MS)
+    yield _written(told, log.id_of(seq)) + f"retry: {RETRY_MS}\n\n".encode()
     while True:
-        await log.after(seq)
+        try:
+            async with asyncio.timeout(QUIET_S):
+                seq = await log.after(seq, stop)
+        except TimeoutError:
+            yield STILL_THERE
+            continue
         new = log.since(seq)
         if new is None:
             seq = log.newest
-            yield ServerSentEvent(event="reset", id=log.id_of(seq), raw_data="{}")
+            yield _written("reset", log.id_of(seq)) + b"\n"
             continue
         if log.ended and not new:
             return
-        for one in new:
-            seq = one.seq
-            if wanted(one):
-                yield ServerSentEvent(event=one.event.kind.value, id=log.id_of(seq), raw_data=one.data)
+        seq += len(new)
+        for one in filter(wanted, new):
+            yield _written(one.event.kind.value, log.id_of(one.seq), one.data) + b"\n"
+            if stop is not None and one.event.kind is EventKind.cleared:
+                return
+
+
+def _written(event: str, event_id: str, data: str = "{}") -> bytes:
+    """A server-sent event but for the empty line that ends it. JSON has no line breaks."""
+    return f"event: {event}\ndata: {data}\nid: {event_id}\n".encode()

@@ -22,6 +22,8 @@ LONGEST_QUEUE = 2048
 STALLED_AFTER_MS = 30_000
 """A reader that takes nothing for so long is cut off by the system, and what was kept for it is freed. An event stream
 goes on from its Last-Event-ID when the reader comes back."""
+SEND_BUFFER_BYTES = 256 * 1024
+"""What the system keeps, twice over, for a reader that is slow; left to itself it keeps up to 4 MB for each."""
 OPEN_REFUSED = (
     "other machines can reach this address and no keys are checked: make some with `geomatch keys new` and serve with"
     " --keys, or say --allow-open where the network itself is closed"
@@ -50,7 +52,9 @@ def listen(
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection has it from here
+        # Each connection has these from here.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled_after_ms)
         listener.bind(address)
         listener.listen(LONGEST_QUEUE)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from geomatch.errors import BadInput, BadMap
+from geomatch.model.adapters import adapter_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -51,13 +52,13 @@ class Document:
 
     def rows(self, key: str, kind: type[_Row]) -> list[_Row]:
         """The tables of one name, as instances of a frozen dataclass. Raises BadMap."""
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         rows = self.tree.get(key, [])
         if not isinstance(rows, list):
             raise self.error((key,), f"is one table; write [[{key}]], in double brackets")
-        adapter: TypeAdapter[list[_Row]] = TypeAdapter(list[kind])  # type: ignore[valid-type]  # known at run time
         try:
+            adapter = adapter_of(list[kind])  # type: ignore[valid-type]  # known at run time
             return adapter.validate_json(json.dumps(rows, default=_rfc3339), strict=True)
         except ValidationError as faults:
             errors = faults.errors(include_url=False, include_input=False)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geomatch.errors import BadInput
 from geomatch.feeds import cifs, values, wzdx
 from geomatch.feeds.closures import ALL_MODES, Item, Told, read_items
 from geomatch.feeds.parsed import malformed
+from geomatch.model.adapters import adapter_of
 from geomatch.model.closures import Closure, ClosureOutcome
 from geomatch.quantities import DrivingMode
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 
 class ClosureFormat(StrEnum):
@@ -66,21 +63,13 @@ def _own(document: Any, told: Told) -> tuple[Item, ...]:
     return read_items(((f"closures[{n}]", one) for n, one in enumerate(document["closures"])), _own_item, told)
 
 
-@cache
-def _adapter() -> TypeAdapter[Closure]:
-    # Imported here: a command that reads other formats does without.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Closure)
-
-
 def _own_item(value: Any, told: Told) -> Item:
     from pydantic import ValidationError
 
     if not isinstance(value, dict):
         raise malformed("it must be an object")
     try:
-        closure = _adapter().validate_python({"source": told.source} | value)
+        closure = adapter_of(Closure).validate_python({"source": told.source} | value)
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -9,17 +9,14 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from geomatch.errors import BadInput
 from geomatch.fleet.files import parse_json
 from geomatch.model import Fix, Status, Stop
+from geomatch.model.adapters import adapter_of
 from geomatch.quantities import UnixTime, parse_time
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 LONGEST_LINE = 1_000_000
 """Bytes; a file with a longer line is not a shift, whatever it is."""
@@ -112,17 +109,9 @@ def _as(kind: type[Any], value: object) -> Any:
 
     try:
         # As JSON, since only then are numbers numbers and times RFC 3339.
-        return _adapter(kind).validate_json(json.dumps(value), strict=True)  # type: ignore[arg-type]  # types are hashable
+        return adapter_of(kind).validate_json(json.dumps(value), strict=True)
     except ValidationError as faults:
         first = faults.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         raise BadInput(f"{where}: {said}" if where else said) from None
-
-
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    # Imported here: ranking needs no pydantic, and making an adapter takes 10 ms.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)

@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 
+from geomatch.model.adapters import adapter_of
 from geomatch.quantities import UnixTime
 
 FORMAT = 1
@@ -98,8 +98,7 @@ def _plain_mapping(value: object) -> dict[str, object]:
 
 def plain(kind: type[T], value: T, *, leave_out: AbstractSet[str] = frozenset()) -> Any:
     """A value of the model as dicts, lists and numbers. Not its form on the wire: that cuts times to milliseconds."""
-    adapter = _adapter(kind)  # type: ignore[arg-type]  # mypy holds a type[T] to be unhashable
-    return adapter.dump_python(value, exclude=set(leave_out) or None, warnings=False)
+    return adapter_of(kind).dump_python(value, exclude=set(leave_out) or None, warnings=False)
 
 
 def encoded(kind: type[T], value: T) -> bytes:
@@ -125,18 +124,9 @@ def decoded(kind: type[T], payload: bytes) -> T:
 
 def made(kind: type[T], said: Any) -> T:
     """Of what `plain` gave, or its JSON."""
-    value: T = _adapter(kind).validate_python(said)  # type: ignore[arg-type]  # as above
-    return value
+    return adapter_of(kind).validate_python(said)
 
 
 def day_of(time: UnixTime) -> int:
     """Days since 1970, in UTC."""
     return int(time // 86_400)
-
-
-@cache
-def _adapter(kind: type[Any]) -> Any:
-    # Imported here: a matcher without a journal needs no pydantic. Kept, as making one takes milliseconds.
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)

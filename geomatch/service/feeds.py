@@ -20,6 +20,7 @@ from geomatch.feeds.parsed import Context, Parsed
 from geomatch.feeds.tally import Tally
 from geomatch.feeds.transports import Transport
 from geomatch.model import FixOutcome, FixResult
+from geomatch.model.adapters import adapter_of
 from geomatch.quantities import UnixTime
 from geomatch.service.emergency_desk import EmergencyDesk
 from geomatch.service.feed_bodies import (
@@ -33,7 +34,7 @@ from geomatch.service.feed_bodies import (
 from geomatch.service.openapi import gives, takes_raw
 from geomatch.service.problems import InvalidBody, WrongMediaType
 from geomatch.service.settings import Settings
-from geomatch.service.wire import JsonAnswer, adapter, read_body
+from geomatch.service.wire import JsonAnswer, read_body
 
 if TYPE_CHECKING:
     from geomatch.matcher import Matcher
@@ -255,7 +256,7 @@ async def _serve(socket: WebSocket, desk: _Desk, ask: Ask, most_bytes: int) -> N
     except BadInput as fault:
         await socket.close(1008, str(fault)[:120])
         return
-    write: Any = adapter(FeedResults).dump_json
+    write: Any = adapter_of(FeedResults).dump_json
     while (message := await socket.receive())["type"] != "websocket.disconnect":
         raw = message.get("bytes") or (message.get("text") or "").encode("utf-8", "replace")
         if len(raw) > most_bytes:

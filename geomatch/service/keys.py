@@ -14,7 +14,6 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -22,6 +21,7 @@ from annotated_types import MaxLen, MinLen
 
 from geomatch.errors import BadInput
 from geomatch.model import STRICT
+from geomatch.model.adapters import adapter_of
 from geomatch.quantities import Seconds, UnixTime
 from geomatch.service.callers import Caller
 from geomatch.service.scopes import Scope
@@ -121,7 +121,7 @@ def read_keys(path: Path) -> KeyFile:
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BadInput(f"{path.name}: others can write to it and so make keys: chmod 600 it")
     try:
-        return _adapter().validate_json(raw, strict=True)  # type: ignore[no-any-return]  # it is a TypeAdapter[Any]
+        return adapter_of(KeyFile).validate_json(raw, strict=True)
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -133,7 +133,7 @@ def write_keys(path: Path, keys: KeyFile) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_adapter().dump_json(keys, indent=2) + b"\n")
+            file.write(adapter_of(KeyFile).dump_json(keys, indent=2) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
@@ -186,10 +186,3 @@ def is_secret_of(key: Key | None, secret: str) -> bool:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(KeyFile)

@@ -17,6 +17,7 @@ from geomatch.backup.stop_events import StopEvent
 from geomatch.feeds.closure_formats import ClosureFormat
 from geomatch.feeds.formats import Format
 from geomatch.model import Comparison, Explanation, Fix, Ranking, Status, Stop, Unit, UnitState
+from geomatch.model.adapters import adapter_of
 from geomatch.model.closures import Closure, ClosureResult, HeldClosure
 from geomatch.service.approval_bodies import ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding
 from geomatch.service.bodies import (
@@ -54,7 +55,6 @@ from geomatch.service.stop_bodies import (
     StopOpening,
     StopReport,
 )
-from geomatch.service.wire import adapter
 
 TYPES = (
     ApprovalAnswer, ApprovalList, ApprovalRequest, ApprovalStanding,
@@ -229,7 +229,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     )
     # One mode for both directions: what is read and what is written is the same type, and has the same name.
     _, schemas = TypeAdapter.json_schemas(
-        [(kind, "validation", adapter(kind)) for kind in TYPES], ref_template="#/components/schemas/{model}"
+        [(kind, "validation", adapter_of(kind)) for kind in TYPES], ref_template="#/components/schemas/{model}"
     )
     definitions = schemas["$defs"]
     for lazy in ("excluded", "beyond_k"):

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from fastapi import Request, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from geomatch.model.adapters import adapter_of
 from geomatch.service.problems import BodyTooLarge, InvalidBody, NotJson
 
 T = TypeVar("T")
 
 LISTED_FAULTS = 10_000
 """A body of millions of faults would take seconds to list; beyond this it is only counted."""
-
-
-def adapter(kind: type[T]) -> TypeAdapter[T]:
-    """One a type, whoever asks: making one reads the source of every dataclass in it, 10 ms each."""
-    return _adapter(kind)  # type: ignore[arg-type]  # mypy holds a type[T] to be unhashable
-
-
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 class JsonBody(Generic[T]):
@@ -37,7 +27,7 @@ class JsonBody(Generic[T]):
 
     def __init__(self, kind: type[T], max_bytes: int, *, reword: Callable[[bytes], bytes | None] | None = None) -> None:
         """`reword`: a body that is not valid as it stands, in other words; None: it has no others."""
-        self._adapter = adapter(kind)
+        self._adapter = adapter_of(kind)
         self._max_bytes, self._reword = max_bytes, reword
 
     async def __call__(self, request: Request) -> T:
@@ -91,7 +81,7 @@ class JsonAnswer(Generic[T]):
     """Writes a T as a response: pydantic's serialiser to bytes, and nothing between."""
 
     def __init__(self, kind: type[T], media: str = "application/json") -> None:
-        self._adapter = adapter(kind)
+        self._adapter = adapter_of(kind)
         self._media = media
 
     def __call__(self, value: T, status: int = 200, *, leave_out: AbstractSet[str] = frozenset()) -> Response:

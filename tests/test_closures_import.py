@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -15,6 +16,7 @@ from geomatch.feeds import closures as imports
 from geomatch.feeds.closure_formats import ClosureFormat, read
 from geomatch.model.closures import ClosureKind
 from geomatch.quantities import DrivingMode, parse_time
+from geomatch.road.find_edges import EdgeFinder
 
 LINE = [[at(x).lon, at(x).lat] for x in (800.0, 850.0, 900.0)]
 SLOW = [[at(x).lon, at(x).lat] for x in (900.0, 1000.0)]
@@ -194,3 +196,28 @@ def test_whatever_an_item_is_the_others_hold(junk, form):
 def test_positions_are_lonlat_whatever_the_feed_says_first():
     _, items = read(CIFS_XML)
     assert items[0].closure.line[0] == LonLat(at(800.0).lon, at(800.0).lat)
+
+
+def test_a_line_with_a_point_at_latitude_0_is_faulty_and_told_why(region):
+    """As feeds send where a position failed: it is no closed road from here to the equator."""
+    slip = work_zone("slip", [LINE[0], [LINE[1][0], 0.0], LINE[2]], "all-lanes-closed")
+    results = take(matcher_of(region), json.dumps({**WZDX, "features": [slip, WZDX["features"][0]]}).encode())
+    assert [one.outcome for one in results] == ["faulty", "matched"]
+    assert "longer than 1,000 km; is one of its points misplaced?" in results[0].detail
+
+
+def test_what_lies_beyond_the_map_is_not_looked_up_and_counts_as_off_the_road(region):
+    finder, network = EdgeFinder(region.network, region.snapper), region.network
+    here = network.projection.forward([at(800.0).lon, at(900.0).lon], [at(800.0).lat, at(900.0).lat])
+    x, y = np.append(here[0], here[0][-1] + 400_000.0), np.append(here[1], here[1][-1])
+    looked = []
+
+    class Counting:
+        def snap(self, px, *rest):
+            looked.append(len(px))
+            return region.snapper.snap(px, *rest)
+
+    long, short = EdgeFinder(network, Counting()).along(x, y), finder.along(*here)
+    assert set(short.edges.tolist()) <= set(long.edges.tolist())
+    assert long.line_m == pytest.approx(short.line_m + 400_000.0)
+    assert sum(looked) < 1_000

@@ -7,9 +7,10 @@ end, and a stop on it is reached only by those who are on that stretch already, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from geomatch.errors import BadInput
@@ -17,6 +18,8 @@ from geomatch.model.words import STRICT
 from geomatch.quantities import DrivingMode, LonLat, Seconds, UnixTime, checked_time
 
 MOST_POINTS = 10_000
+LONGEST_KM = 1_000.0
+"""Of a line: a road across a state. A longer one has a point that is misplaced."""
 SLOWEST_KPH = 1.0
 
 
@@ -157,6 +160,16 @@ def _check_where(closure: Closure, name: str) -> None:
         raise BadInput(f"{name}: a polygon has three different points at least")
     if max(len(closure.edges), len(closure.line), len(closure.polygon)) > MOST_POINTS:
         raise BadInput(f"{name}: at most {MOST_POINTS:,} edges or points; split it into several")
+    if _length_km(closure.line) > LONGEST_KM:
+        raise BadInput(f"{name}: its line is longer than {LONGEST_KM:,.0f} km; is one of its points misplaced?")
+
+
+def _length_km(line: Sequence[LonLat]) -> float:
+    """To one in a hundred."""
+    return sum(
+        111.2 * math.hypot((b.lon - a.lon) * math.cos(math.radians((a.lat + b.lat) / 2.0)), b.lat - a.lat)
+        for a, b in pairwise(line)
+    )
 
 
 def _check_speed(closure: Closure, name: str) -> None:

@@ -57,7 +57,10 @@ class EdgeFinder:
         part = (at_m - (ends_m - piece_m)[piece]) / piece_m[piece]
         px, py = x[piece] + part * np.diff(x)[piece], y[piece] + part * np.diff(y)[piece]
         course_deg = np.degrees(np.arctan2(np.diff(x), np.diff(y)))[piece] % 360.0
-        moving_mps, unknown_m = np.full(count, 10.0), np.full(count, np.nan)
+        # Looking one up far outside takes as long as on a road: a feed's slip of a degree would be 20,000 of them.
+        near = self._on_map(px, py)
+        px, py, course_deg = px[near], py[near], course_deg[near]
+        moving_mps, unknown_m = np.full(len(px), 10.0), np.full(len(px), np.nan)
         on = self._snapper.snap(px, py, course_deg, moving_mps, unknown_m)
         good = (on.edge >= 0) & (on.metres <= WITHIN_M)
         good[good] = self._same_way(on.edge[good], on.fraction[good], course_deg[good])
@@ -96,6 +99,13 @@ class EdgeFinder:
         """The other directions of the same streets, as far as there are any."""
         twin = np.asarray(self._network.edge_twin)[edges]
         return np.asarray(twin[twin >= 0])
+
+    def _on_map(self, x: Floats, y: Floats) -> Bools:
+        """Could a road be near?"""
+        _, west, south, east, north = self._boxes
+        west_m, south_m, east_m, north_m = west.min(), south.min(), east.max(), north.max()
+        across = (x >= west_m - WITHIN_M) & (x <= east_m + WITHIN_M)
+        return np.asarray(across & (y >= south_m - WITHIN_M) & (y <= north_m + WITHIN_M))
 
     @cached_property
     def _boxes(self) -> tuple[Ints, Floats, Floats, Floats, Floats]:

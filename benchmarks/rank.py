@@ -27,6 +27,7 @@ from scipy.sparse.csgraph import dijkstra
 import geomatch
 from geomatch import Fix, LonLat, Matcher, Need, Region, Stop, Unit
 from geomatch.backup import ranking, resolve
+from geomatch.backup.field import Field
 from geomatch.fleet.view import FleetView
 from geomatch.maps.export import export
 from geomatch.quantities import XY, DrivingMode
@@ -99,7 +100,7 @@ def block(matcher: Matcher, roads: Roads, oracle: Export, stops: list[Stop], k: 
     return rows
 
 
-def search(matcher: Matcher, roads: Roads, stop: Stop, k: int, row: dict[str, Any]) -> ranking.Field:
+def search(matcher: Matcher, roads: Roads, stop: Stop, k: int, row: dict[str, Any]) -> Field:
     """By `roads` that have not heard of the stop: what the call has just found out is of no help."""
     field = field_of(matcher, stop, matcher.fleet.view(), NOW)
     asked = field.resolved.targets, field.places, field.delay_ms, k, DrivingMode.routine
@@ -111,7 +112,7 @@ def search(matcher: Matcher, roads: Roads, stop: Stop, k: int, row: dict[str, An
     return field
 
 
-def field_of(matcher: Matcher, stop: Stop, view: FleetView, now: float) -> ranking.Field:
+def field_of(matcher: Matcher, stop: Stop, view: FleetView, now: float) -> Field:
     """Who may go, and from where."""
     region = matcher.region
     resolved = resolve.resolve(stop, region, matcher.priors, now=now)
@@ -120,7 +121,7 @@ def field_of(matcher: Matcher, stop: Stop, view: FleetView, now: float) -> ranki
     return ranking.screen(stop, view, matcher.region, resolved, verdicts, priors=matcher.priors, now=now)
 
 
-def by_dijkstra(oracle: Export, field: ranking.Field, k: int, row: dict[str, Any]) -> list[tuple[str, int]]:
+def by_dijkstra(oracle: Export, field: Field, k: int, row: dict[str, Any]) -> list[tuple[str, int]]:
     view = field.view
     stop_on = [(p.edge, p.offset_m / oracle.length_m[p.edge]) for p in field.resolved.stop.places]
     graph = oracle.graph_to(stop_on, "routine")

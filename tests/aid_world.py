@@ -9,10 +9,11 @@ import shapely
 
 from geomatch.aid.agreements import Agreement, Agreements
 from geomatch.aid.clauses import Authority, LegalBasis, LegalKind, Mode, Stage
-from geomatch.aid.eligibility import AidRequest, Eligibility
+from geomatch.aid.eligibility import Eligibility
 from geomatch.aid.grants import capability_words
 from geomatch.aid.jurisdictions import AreaRule, Jurisdictions, ServiceArea, ServiceKind
 from geomatch.aid.places import Places
+from geomatch.aid.request import AidRequest
 from geomatch.aid.verdicts import Verdicts
 from geomatch.model import Availability, Unit
 from geomatch.quantities import XY, LonLat, Projection

@@ -36,9 +36,10 @@ from geomatch.aid.clauses import (
     Times,
     Triggers,
 )
-from geomatch.aid.eligibility import AidRequest, Eligibility
+from geomatch.aid.eligibility import Eligibility
 from geomatch.aid.places import Places
 from geomatch.aid.quotas import Lent, Quotas, QuotaView
+from geomatch.aid.request import AidRequest
 from geomatch.aid.windows import Window
 from geomatch.errors import BadInput, BadMap, LimitReached, UnknownUnit
 from geomatch.model import REASON_OF_CODE, Availability, Decision, Urgency

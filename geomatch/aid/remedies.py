@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import shapely
 
@@ -13,10 +12,8 @@ from geomatch.aid.approval import Standing
 from geomatch.aid.clauses import Authority, Stage
 from geomatch.aid.grants import must_be_near
 from geomatch.aid.places import Places
+from geomatch.aid.request import AidRequest
 from geomatch.quantities import Seconds, UnixTime, format_time
-
-if TYPE_CHECKING:
-    from geomatch.aid.eligibility import AidRequest
 
 
 def approval(one: Agreement, standing: Standing) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +16,9 @@ from geomatch.aid.grants import Grants
 from geomatch.aid.home_cover import Cover, Units, breaches, left_at_home
 from geomatch.aid.places import Places
 from geomatch.aid.quotas import QuotaView, places_left
+from geomatch.aid.request import AidRequest
 from geomatch.model import REASON_OF_CODE, Decision, Reason, Urgency, Verdict
 from geomatch.quantities import Bytes, Ints
-
-if TYPE_CHECKING:
-    from geomatch.aid.eligibility import AidRequest
 
 OWN_AGENCY = "own_agency"
 NO_AGREEMENTS_LOADED = "no_agreements_loaded"

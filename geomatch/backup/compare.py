@@ -13,7 +13,8 @@ from geomatch.aid.quotas import QuotaView
 from geomatch.aid.verdicts import Verdicts
 from geomatch.backup import likely
 from geomatch.backup.eta import EtaPriors
-from geomatch.backup.ranking import Field, aid_request, screen
+from geomatch.backup.field import Field
+from geomatch.backup.ranking import aid_request, screen
 from geomatch.backup.resolve import resolve
 from geomatch.fleet.view import FleetView
 from geomatch.model import Choice, Comparison, Decision, Stop

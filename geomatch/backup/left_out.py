@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 
+from geomatch.backup.field import Field
 from geomatch.backup.likely import places_now
 from geomatch.model import REASON_OF_CODE, BeyondK, Excluded, Reason, Stop, Verdict
 from geomatch.quantities import NEVER_MS, Bytes, Ints
 from geomatch.region import Region
 from geomatch.road.travel_time import Soonest
-
-if TYPE_CHECKING:
-    from geomatch.backup.ranking import Field
 
 
 class ExcludedList(Sequence[Excluded]):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from geomatch.aid.ledger import Ledger
 from geomatch.backup import ties
+from geomatch.backup.field import Field, Several
 from geomatch.backup.resolve import place_on
 from geomatch.fleet.belief import NOBODY, Doubt, Unsure
 from geomatch.fleet.view import FleetView
@@ -23,48 +22,12 @@ from geomatch.road.by_deadline import Late
 from geomatch.road.plausible import PARTS, Forks
 from geomatch.road.travel_time import Places, Soonest, Targets
 
-if TYPE_CHECKING:
-    from geomatch.backup.ranking import Field
-
 TOOK_THE_EXIT_PARTS = 100
 """Thousandths: of cars that pass an exit, so many take it. [guess]"""
 OLD_MOVING, OLD_STANDING = 1 / 4, 1 / 2
 """Of the age at which a fix counts no longer: beyond it the position of a unit that moved, or stood, is stale."""
 OPPOSITE_DEG = 120.0
 """Courses that differ by more are those of two carriageways."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Several:
-    """The units that may be in several places, and how long the way is from each. A units, H places."""
-
-    slot: Ints
-    """(A,) rising."""
-    first: Ints
-    """(A + 1,) as in Unsure."""
-    places: Places
-    parts: Ints
-    """(H,) thousandths, 1,000 a unit."""
-    travel_ms: Ints
-    """(H,) NEVER_MS: no way."""
-    side: Ints
-    """(H,) which direction it sets off in."""
-
-    @cached_property
-    def expected_ms(self) -> Longs:
-        """(A,) the mean of the exact times, in whole milliseconds, halves up: from the places that have a way, since a
-        unit that has none may still be in another. NEVER_MS: none has one."""
-        weight = np.where(self.travel_ms < NEVER_MS, self.parts, 0).astype(np.int64)
-        total = np.add.reduceat(weight * self.travel_ms, self.first[:-1])
-        weights = np.add.reduceat(weight, self.first[:-1])
-        return np.where(weights > 0, (2 * total + weights) // np.maximum(2 * weights, 1), NEVER_MS)
-
-    def of(self, slot: int) -> slice | None:
-        """The places of one unit; None: it has but one."""
-        a = int(np.searchsorted(self.slot, slot))
-        if a == len(self.slot) or self.slot[a] != slot:
-            return None
-        return slice(int(self.first[a]), int(self.first[a + 1]))
 
 
 def places_now(view: FleetView, slots: Ints, region: Region, now: UnixTime) -> Places:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from geomatch.aid.approval import Asked
 from geomatch.aid.approvals import NOBODY_ASKED
-from geomatch.aid.eligibility import AidRequest
 from geomatch.aid.ledger import Ledger
 from geomatch.aid.quotas import QuotaView
+from geomatch.aid.request import AidRequest
 from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
 from geomatch.backup import _kernels, likely, ties
 from geomatch.backup.eta import EtaPriors
+from geomatch.backup.field import Field
 from geomatch.backup.left_out import BeyondList, ExcludedList
-from geomatch.backup.likely import Several
 from geomatch.backup.map_gaps import at_stop
 from geomatch.backup.resolve import Resolved, place_on, resolve
 from geomatch.errors import BadInput
@@ -35,7 +34,7 @@ from geomatch.model import (
     Service,
     Stop,
 )
-from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Ints, UnixTime, checked_time
+from geomatch.quantities import NEVER_MS, Bytes, UnixTime, checked_time
 from geomatch.region import Region
 from geomatch.road.by_deadline import Late
 from geomatch.road.travel_time import Places, Soonest
@@ -47,37 +46,6 @@ _NOBODY_ASSIGNED: Mapping[str, str] = MappingProxyType({})
 _RUNGS = RungLimits()
 CUT_AT_DEADLINE = "cut_at_deadline"
 """A note on a ranking that was not waited for: how far it came hangs on the machine, so a replay takes it as it is."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """All units before one stop: which may go, from where, and how long until each rolls. Rows are those that may."""
-
-    view: FleetView
-    resolved: Resolved
-    mode: DrivingMode
-    now: UnixTime
-    codes: Bytes
-    """(N,) Reason.code by slot; 0: may go."""
-    of_code: list[int]
-    """How many units have each."""
-    turnout_ms: Ints
-    """(N,)"""
-    access_ms: Ints
-    """(N,)"""
-    verdicts: Verdicts
-    slots: Ints
-    """(rows,) rising, so that ties go by unit id."""
-    places: Places
-    """The likeliest of each, as of now."""
-    several: Several | None
-    """The units that may be in several places; None: each is in one."""
-    delay_ms: Ints
-    """(rows,) request, turnout and access."""
-    most_ms: Ints | None
-    """(rows,) the longest eta an agreement allows; None: no agreement has such a limit."""
-    assigned: Mapping[str, str]
-    """Unit id -> the open stop that has it."""
 
 
 def rank(

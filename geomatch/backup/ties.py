@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from geomatch.aid.ledger import Ledger
+from geomatch.backup.field import Field
 from geomatch.quantities import Ints
 from geomatch.region import Region
 from geomatch.road.by_deadline import Ask, Late
 from geomatch.road.travel_time import Places, Soonest
-
-if TYPE_CHECKING:
-    from geomatch.backup.ranking import Field
 
 TIES_BY_LEDGER = "ties_by_ledger"
 """A note on every ranking in which equal ETAs are ordered by what agencies owe each other."""

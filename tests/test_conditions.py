@@ -31,6 +31,7 @@ from geomatch.service.app import create_app
 from geomatch.service.conditions import Conditions
 from geomatch.service.feeds import Feeds
 from geomatch.service.journaling import recorded
+from geomatch.service.line import Line
 from geomatch.service.operations import OPERATIONS
 from geomatch.service.pressure import BEATS, Level, Overloaded, Pressure, PressureLimits
 from geomatch.service.settings import Settings
@@ -56,14 +57,16 @@ def test_how_far_behind_a_service_is():
     assert under().level is Level.calm
     assert under(late_s=0.1).level is Level.busy
     assert under(late_s=0.5).level is Level.swamped
-    assert (under(waiting=40).level, under(waiting=200).level) == (Level.busy, Level.swamped)
+    assert (under(waiting=8).level, under(waiting=80).level) == (Level.busy, Level.swamped)
     assert under(late_s=9.0, beats=BEATS - 1).level is Level.calm, "one long answer is no overload"
     over = under(late_s=9.0)
     over.note(late_s=0.0, waiting=0)
     assert over.level is Level.calm, "and it is over at once"
 
 
-@pytest.mark.parametrize("wrong", [{"busy_s": 0.0}, {"busy_s": 2.0}, {"busy_waiting": 0}, {"swamped_waiting": 3}])
+@pytest.mark.parametrize(
+    "wrong", [{"busy_s": 0.0}, {"busy_s": 2.0}, {"busy_waiting": 0}, {"swamped_waiting": 3}, {"at_once": 0}]
+)
 def test_limits_that_cannot_be_are_refused(wrong):
     with pytest.raises(BadInput):
         PressureLimits(**wrong)
@@ -145,6 +148,39 @@ def test_a_loop_that_answers_too_slowly_is_noticed():
 
     asyncio.run(scenario())
     assert Level.busy in levels
+
+
+def test_an_emergency_passes_the_line_and_the_line_keeps_its_order():
+    order = []
+    line = Line()
+
+    async def ranked(name: str, *, emergency: bool = False) -> None:
+        if not emergency:
+            await line.turn()
+        order.append(name)
+
+    async def scenario():
+        waiting = [asyncio.create_task(ranked(f"r{n}")) for n in range(20)]
+        await asyncio.sleep(0)
+        waiting[7].cancel()
+        await asyncio.sleep(0)
+        assert line.head_waits_s > 0
+        await asyncio.create_task(ranked("emergency", emergency=True))
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(0.01)
+        assert line.head_waits_s == 0
+
+    for _ in range(2):
+        order.clear()
+        asyncio.run(scenario())
+        assert order.index("emergency") < 6
+        assert [name for name in order if name != "emergency"] == [f"r{n}" for n in range(20) if n != 7]
+
+
+def test_a_line_is_left_behind_by_a_loop_that_ended():
+    line = Line()
+    for _ in range(3):
+        asyncio.run(asyncio.wait_for(line.turn(), 5.0))
 
 
 # Feeds

@@ -18,6 +18,7 @@ from geomatch.errors import BadInput, GeomatchError
 from geomatch.feeds.transports import running
 from geomatch.model import STRICT, Degraded, Rung, Urgency
 from geomatch.quantities import Seconds
+from geomatch.service.line import Line
 
 BEAT_S: Seconds = 0.02
 BEATS = 3
@@ -47,14 +48,20 @@ class PressureLimits:
     """An answer waits so long before it is begun."""
     swamped_s: Seconds = 0.5
     """The same, for the next level."""
-    busy_waiting: int = 40
+    busy_waiting: int = 8
     """So many requests wait for one of 40 threads."""
-    swamped_waiting: int = 200
+    swamped_waiting: int = 80
     """The same, for the next level."""
+    at_once: int = 2
+    """So many that can wait are answered at a time: more of them would be no sooner, and hold everything else up."""
+    in_line: int = 32
+    """So many more wait for their turn; the next is refused."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.busy_s <= self.swamped_s or not 0 < self.busy_waiting <= self.swamped_waiting:
             raise BadInput("the limits of a busy service must be more than 0, and at most those of a swamped one")
+        if self.at_once < 1 or self.in_line < 0:
+            raise BadInput("at_once must be 1 or more, and in_line 0 or more")
 
 
 class Pressure:
@@ -65,10 +72,14 @@ class Pressure:
         self._late_s: deque[Seconds] = deque([0.0] * BEATS, maxlen=BEATS)
         self.waiting = 0
         """Requests, for a thread."""
+        self.line = Line(clock)
+        """Of rankings."""
+        self._turns = asyncio.Semaphore(limits.at_once)
+        self._in_turn = 0
 
     @property
     def behind_s(self) -> Seconds:
-        return min(self._late_s)
+        return max(min(self._late_s), self.line.head_waits_s)
 
     @property
     def level(self) -> Level:
@@ -76,6 +87,21 @@ class Pressure:
         if behind_s >= limits.swamped_s or waiting >= limits.swamped_waiting:
             return Level.swamped
         return Level.busy if behind_s >= limits.busy_s or waiting >= limits.busy_waiting else Level.calm
+
+    @property
+    def is_full(self) -> bool:
+        """Must what can wait be refused?"""
+        return self._in_turn >= self._limits.at_once + self._limits.in_line or self.level > Level.calm
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """For what can wait."""
+        self._in_turn += 1
+        try:
+            async with self._turns:
+                yield
+        finally:
+            self._in_turn -= 1
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -93,6 +119,12 @@ class Pressure:
         """A beat came so late, while so many requests waited for a thread."""
         self._late_s.append(max(late_s, 0.0))
         self.waiting = waiting
+
+    async def admit(self, urgency: Urgency, *, at_once: bool) -> None:
+        """A ranking, when it is its turn where it is made in the event loop. Raises Overloaded."""
+        self.check(urgency)
+        if at_once and urgency is not Urgency.officer_emergency:
+            await self.line.turn()
 
     def check(self, urgency: Urgency) -> None:
         """Raises Overloaded for a ranking that can wait."""

@@ -24,7 +24,7 @@ from geomatch.service.idempotency import Repeats
 from geomatch.service.limiting import LOCKED_S, Limits, Lockout, Rates
 from geomatch.service.metrics import Metrics
 from geomatch.service.operations import SOCKET, Operation, Operations
-from geomatch.service.pressure import RETRY_AFTER_S, Level, Overloaded, Pressure
+from geomatch.service.pressure import RETRY_AFTER_S, Overloaded, Pressure
 from geomatch.service.tokens import Denied, Fetch, Tokens
 
 Headers = list[tuple[bytes, bytes]]
@@ -150,7 +150,10 @@ class Doors:
             return
         token = CALLER.set(asking)
         try:
-            if operation is not None and operation.once:
+            if operation is not None and operation.can_wait:
+                async with self._pressure.turn():
+                    await self._app(scope, receive, timed)
+            elif operation is not None and operation.once:
                 await self._repeats.run(self._app, asking.id, scope, receive, timed)
             else:
                 await self._app(scope, receive, timed)
@@ -159,7 +162,7 @@ class Doors:
 
     def _check_pressure(self, operation: Operation | None, asking: Caller) -> None:
         """Raises Refused for what can wait."""
-        if operation is not None and operation.can_wait and self._pressure.level > Level.calm:
+        if operation is not None and operation.can_wait and self._pressure.is_full:
             detail = "more is asked than can be answered, and this can wait: ask again in a second"
             raise Refused(OVERLOADED, detail, "overloaded", {"retry-after": str(RETRY_AFTER_S)}, asking.id)
 
@@ -248,7 +251,12 @@ def _bearer(authorization: bytes | None) -> str:
 
 async def _refuse(no: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     client = (scope.get("client") or ("",))[0]
-    _log.warning("refused", extra={"caller": no.name, "address": client, "outcome": no.code})
+    # What is refused for want of time is counted by its status: a line for each would take what time there is.
+    _log.log(
+        logging.DEBUG if no.kind is OVERLOADED else logging.WARNING,
+        "refused",
+        extra={"caller": no.name, "address": client, "outcome": no.code},
+    )
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return

@@ -47,6 +47,12 @@ def test_whatever_is_set_counts_and_the_rest_holds(tmp_path):
     path = written(
         tmp_path,
         """
+[fleet]
+stale_after_s = 90.0
+[fleet.rungs]
+silent_share = 0.75
+[pressure]
+at_once = 1
 [watch]
 closer_by_s = 45.0
 [watch.no_cover_s]
@@ -67,6 +73,8 @@ kinds = ["no_cover"]
     )
     settings = read_settings(path, {"CAD": SECRET}).settings
     assert (settings.watch.closer_by_s, settings.watch.commit_s) == (45.0, 90.0)
+    assert (settings.fleet.stale_after_s, settings.fleet.rungs.silent_share) == (90.0, 0.75)
+    assert (settings.fleet.future_s, settings.pressure.at_once, settings.pressure.busy_s) == (30.0, 1, 0.1)
     assert dict(settings.watch.no_cover_s) == {
         Urgency.routine_backup: 900.0, Urgency.urgent_backup: 480.0, Urgency.officer_emergency: 120.0,
     }  # fmt: skip

@@ -59,7 +59,9 @@ def test_every_setting_of_the_service_is_explained_and_has_its_own_default(capsy
         for part in one["name"].split("."):
             held = getattr(held, part)
         plain = (
-            held if isinstance(held, int | float | str | None) else json.loads(json.dumps(dict(held) if held else []))
+            held
+            if isinstance(held, int | float | str | None)
+            else json.loads(json.dumps(dict(held) if isinstance(held, Mapping) else list(held)))
         )
         assert one["default"] == plain, one["name"]
 

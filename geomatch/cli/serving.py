@@ -17,7 +17,6 @@ from geomatch.service.logs import LogFormat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from geomatch.aid.ledger import Ledger
     from geomatch.feeds.plan import FeedPlan
     from geomatch.matcher import Matcher
     from geomatch.model import UnitState
@@ -117,13 +116,13 @@ def serve(
         sys.stderr.write("geomatch: keys travel in clear text: use --tls-cert, or a proxy that speaks TLS\n")
     traces = from_environment(os.environ)
     if check_config:
-        with _opened(region, fleet, ties_by=told.ties_by) as matcher:
+        with _opened(region, fleet, None, told) as matcher:
             print(_summary(matcher, ring, plan, tls, told))
         return
     logs.configure(log)
     with (
         listen(host, port, open_to_all=open_to_all) as listener,
-        _opened(region, fleet, journal, ties_by=told.ties_by) as matcher,
+        _opened(region, fleet, journal, told) as matcher,
     ):
         held = len(matcher.fleet.view().units)
         sys.stderr.write(f"geomatch: {matcher.region.name} with {held} units on {address_of(listener, tls)}\n")
@@ -137,23 +136,21 @@ def serve(
 
 
 @contextmanager
-def _opened(
-    folder: Path, fleet: Path | None, journal: str | None = None, *, ties_by: Ledger | None = None
-) -> Iterator[Matcher]:
+def _opened(folder: Path, fleet: Path | None, journal: str | None, told: ServiceFile) -> Iterator[Matcher]:
     from geomatch.matcher import Matcher
     from geomatch.region import Region
     from geomatch.service.warm import warm
 
-    region = Region.open(folder)
+    region, limits = Region.open(folder), told.settings.fleet
     warm(region)
     if journal is None:
-        matcher = Matcher(region, ties_by=ties_by)
+        matcher = Matcher(region, ties_by=told.ties_by, limits=limits)
         _begin(matcher, fleet)
         yield matcher
         return
     from geomatch.service.journaling import recorded
 
-    with recorded(journal, region, ties_by=ties_by) as (matcher, found):
+    with recorded(journal, region, ties_by=told.ties_by, limits=limits) as (matcher, found):
         if found.event >= 0:
             sys.stderr.write(f"geomatch: the journal told of {found.event + 1:,} events; {found.again:,} told again\n")
         for fault in found.faults:

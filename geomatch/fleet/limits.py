@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from geomatch.errors import BadInput
-from geomatch.model import RungLimits
+from geomatch.model import STRICT, RungLimits
 from geomatch.quantities import Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetLimits:
     """How old and how far ahead of the clock a fix may be."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
 
     stale_after_s: Seconds = 120.0
     """A unit's fix older than this is stale."""

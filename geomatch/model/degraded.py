@@ -53,6 +53,8 @@ class Degraded:
 class RungLimits:
     """When less is known than usual. The numbers are chosen, not calibrated."""
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+
     silent_share: float = 0.5
     """Of the age at which an agency's fixes are stale: when even the newest fix of all its units is this old, its AVL
     is out. So it is said before its units are stale, at 60 s of the usual 120."""

@@ -15,6 +15,7 @@ from geomatch.journal.store import open_store
 
 if TYPE_CHECKING:
     from geomatch.aid.ledger import Ledger
+    from geomatch.fleet.limits import FleetLimits
     from geomatch.matcher import Matcher
     from geomatch.quantities import UnixTime
     from geomatch.region import Region
@@ -28,6 +29,7 @@ def recorded(
     release: str = "",
     clock: Callable[[], UnixTime] = time.time,
     ties_by: Ledger | None = None,
+    limits: FleetLimits | None = None,
 ) -> Iterator[tuple[Matcher, Restored]]:
     """What stands in for a matcher, knowing what the journal knows, and how that was found. A file or postgresql://...
 
@@ -35,7 +37,7 @@ def recorded(
     Raises BadJournal, JournalDown.
     """
     with closing(open_store(journal, create=True)) as store:
-        recorder = Recorder(store, region, clock=clock, release=release, ties_by=ties_by)
+        recorder = Recorder(store, region, clock=clock, release=release, ties_by=ties_by, limits=limits)
         try:
             # It has the matcher's methods, each with the same signature; a test holds it to that.
             yield cast("Matcher", recorder), recorder.restored

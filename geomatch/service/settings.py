@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 from geomatch.backup.stop_events import BudgetPolicy, EventKind
 from geomatch.backup.watch import WatchPolicy
 from geomatch.errors import BadInput
+from geomatch.fleet.limits import FleetLimits
 from geomatch.model import STRICT
 from geomatch.service.pressure import PressureLimits
 
@@ -81,6 +82,8 @@ class Settings:
     """A longer body is refused with 413 before it is read; 10,000 units with their fixes are about 4 MB."""
     notes: tuple[str, ...] = ()
     """Added to those of every ranking, as "simulated" where the units are."""
+    fleet: FleetLimits = field(default_factory=FleetLimits)
+    """How old a fix may be, and when less is known of the fleet than usual."""
     pressure: PressureLimits = field(default_factory=PressureLimits)
     """When the service is overloaded, and refuses what can wait."""
     webhooks: tuple[WebhookTarget, ...] = ()

@@ -73,12 +73,14 @@ class Line:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._used = time.perf_counter()
 
     @classmethod
     async def to(cls, port: int) -> Self:
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**22))
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        self._used = time.perf_counter()
         self._writer.write(_head(method, path, body))
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
@@ -93,8 +95,9 @@ class Line:
         return self._reader
 
     @property
-    def is_ended(self) -> bool:
-        return self._reader.at_eof()
+    def is_fresh(self) -> bool:
+        """The service closes a connection that nobody has used for 5 s."""
+        return time.perf_counter() - self._used < 3.0 and not self._reader.at_eof()
 
     def close(self) -> None:
         self._writer.close()
@@ -108,8 +111,7 @@ class Lines:
         self._free: list[Line] = []
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        # The service closes a connection that nobody used for a while.
-        while self._free and self._free[-1].is_ended:
+        while self._free and not self._free[-1].is_fresh:
             self._free.pop().close()
         line = self._free.pop() if self._free else await Line.to(self._port)
         answer = await line.ask(method, path, body)

@@ -82,7 +82,7 @@ come back in UTC. Unknown keys, NaN and infinity are refused. Errors are `applic
 on their `type`. Nothing of a refused request is applied, and no error repeats the values it was sent.
 
 When less is known than usual, an answer says so in `degraded`, and so does `/readyz`: an agency's AVL is out or stands
-still, a clock is wrong, the map seems to miss a part, a feed is behind, nothing can be recorded. A service that is asked
+still, a clock is wrong, the map seems to miss a part, a feed is behind, nothing can be recorded. A service asked
 for more than it can answer refuses what can wait with 503 and Retry-After: first lists, comparisons and explanations,
 then rankings for routine backup, and never an officer's emergency. While nothing can be recorded rankings are answered,
 and what is told is refused in the same way. `max_wait_ms` asks for what is proven by then, with a bound for the rest.

@@ -27,7 +27,27 @@ def warm(region: Region) -> None:
         stop = Stop(id="warm", at=at, agency=agency, urgency=urgency)
         ranking = matcher.rank_units(stop, [unit], 1, now=_WHEN, with_routes=True)
         list(ranking.excluded)
+    _warm_belief(region, agency)
     _warm_closures(region)
+
+
+def _warm_belief(region: Region, agency: str) -> None:
+    """Units that drive and units that stand, in the middle of a road and at a junction: some of them may be in several
+    places."""
+    x, y = region.network.points(0)
+    spots = [(float(x[0]), float(y[0])), (float(x[0] + x[1]) / 2, float(y[0] + y[1]) / 2), (float(x[-1]), float(y[-1]))]
+    matcher, names = Matcher(region), [f"warm{n}" for n in range(len(spots))]
+    matcher.register([Unit(id=name, agency=agency) for name in names])
+    for late_s, course_deg, speed_mps in ((0.0, 0.0, 9.0), (1.0, 90.0, 9.0), (2.0, None, None)):
+        matcher.update([
+            Fix(
+                unit=name, time=_WHEN + late_s, at=region.network.projection.lonlat(XY(*spot)), course_deg=course_deg,
+                speed_mps=speed_mps, accuracy_m=30.0,
+            )
+            for name, spot in zip(names, spots, strict=True)
+        ])  # fmt: skip
+        at = region.network.projection.lonlat(XY(*spots[1]))
+        matcher.rank(Stop(id="warm", at=at, agency=agency), 1, now=_WHEN + late_s + 1.0)
 
 
 def _warm_closures(region: Region) -> None:

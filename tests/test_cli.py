@@ -25,6 +25,7 @@ from geomatch.fleet.files import read_fleet
 from geomatch.matcher import Matcher
 from geomatch.model import Ranking, Stop
 from geomatch.quantities import LonLat, format_time
+from geomatch.region import Region
 
 pytest_plugins = ("service_town",)
 
@@ -83,10 +84,10 @@ def test_what_a_command_does_fits_into_its_line(capsys, monkeypatch):
         assert "..." not in commands
 
 
-def test_rank_as_json_is_the_matchers_ranking(capsys, town, town_folder, fleet):
+def test_rank_as_json_is_the_matchers_ranking(capsys, town_folder, fleet):
     told = json.loads(run(capsys, "rank", town_folder, "--fleet", fleet, "--at", AT, "-k", 1, "--json"))
     stop = Stop(id="stop-1", at=LonLat(WEST + 0.0021, SOUTH + 0.0005))
-    ranking = Matcher(town).rank_units(stop, read_fleet(fleet), 1, now=NOW - 5)
+    ranking = Matcher(Region.open(town_folder)).rank_units(stop, read_fleet(fleet), 1, now=NOW - 5)
     whole = replace(ranking, excluded=list(ranking.excluded), beyond_k=list(ranking.beyond_k))
     assert told == TypeAdapter(Ranking).dump_python(whole, mode="json")
     assert told["now"] == format_time(NOW - 5), "--now defaults to the newest fix"

@@ -96,6 +96,14 @@ def test_while_the_journal_is_down_the_api_takes_nothing_and_goes_on_ranking(tow
                 assert refused.status_code == 503
                 assert refused.json()["type"].endswith("journal_down")
             assert client.post("/v1/rankings", json={"stop": STOP}).json()["candidates"]
+            assert waiting(client) > 0
         with journal._changed:
             assert journal._changed.wait_for(lambda: journal.fault is None, timeout=20)
         assert client.put("/v1/units/u1/status", json={"availability": "not_available"}).status_code == 200
+        journal.flush()
+        assert waiting(client) == 0
+
+
+def waiting(client) -> float:
+    """Lines that the journal has still to write, as an operator sees it."""
+    return float(re.search(r"^geomatch_journal_waiting ([\d.]+)$", client.get("/metrics").text, re.MULTILINE)[1])

@@ -49,3 +49,8 @@ def recorded(
 def answers_of(matcher: object) -> Answers | None:
     """Where answers under idempotency keys are kept; None: no journal is, so a restart forgets them."""
     return Answers(matcher) if isinstance(matcher, Recorder) else None
+
+
+def lines_waiting(matcher: object) -> int | None:
+    """Handed to the journal and not in its store yet; None: there is no journal."""
+    return matcher.journal.waiting if isinstance(matcher, Recorder) else None

@@ -20,6 +20,7 @@ from starlette.types import Message, Send
 from geomatch.feeds.tally import Counts as FeedTally
 from geomatch.model import Degraded, FixResult, Ranking, Rung
 from geomatch.quantities import UnixTime
+from geomatch.service.journaling import lines_waiting
 
 if TYPE_CHECKING:
     from geomatch.matcher import Matcher
@@ -150,6 +151,9 @@ class _Live(Collector):
         pressure = self._conditions.pressure
         yield GaugeMetricFamily("geomatch_behind_seconds", "So late answers are begun", value=pressure.behind_s)
         yield GaugeMetricFamily("geomatch_requests_waiting", "For a thread", value=pressure.waiting)
+        waiting = lines_waiting(self._matcher)
+        if waiting is not None:
+            yield GaugeMetricFamily("geomatch_journal_waiting", "Lines that are not in the store yet", value=waiting)
         yield _rungs((*self._matcher.degraded(now=self._clock()), *self._conditions.now()))
 
 

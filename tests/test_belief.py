@@ -21,7 +21,7 @@ from geomatch.maps.network.expand import expand
 from geomatch.model import FixOutcome, Unit
 from geomatch.quantities import NEVER_MS, XY
 from geomatch.road import _plausible_kernels as kernels
-from geomatch.road.network import RoadClass, RoadNetwork
+from geomatch.road.network import EdgeFlag, RoadClass, RoadNetwork
 from geomatch.road.plausible import CUT_OFF, DETOUR_M, FASTEST_MPS, FOLLOWED_S, WORST_SCORE, Plausible
 from geomatch.road.snap import COURSE_SIGMA_DEG, POSITION_SIGMA_M, Snapper
 
@@ -212,7 +212,8 @@ def motorway() -> RoadNetwork:
         4: Street(nodes=(14, 24), one_way=True),
         5: Street(nodes=(20, 10), one_way=True),
         6: Street(nodes=(24, 34)), 7: Street(nodes=(20, 30)),
-        8: Street(nodes=(12, 40), one_way=True, name="Exit 2"), 9: Street(nodes=(40, 41)),
+        8: Street(nodes=(12, 40), one_way=True, name="Exit 2", road=RoadClass.motorway, flags=EdgeFlag.ramp),
+        9: Street(nodes=(40, 41)),
     }  # fmt: skip
     return expand(streets(nodes, ways))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +15,7 @@ from geomatch.backup.resolve import place_on
 from geomatch.fleet.belief import NOBODY, Doubt, Unsure
 from geomatch.fleet.view import FleetView
 from geomatch.model import BelievedPlace, Position
-from geomatch.quantities import NEVER_MS, Bools, DrivingMode, Ints, Longs, Metres, Seconds, UnixTime
+from geomatch.quantities import NEVER_MS, Bools, Bytes, DrivingMode, Floats, Ints, Longs, Metres, Seconds, UnixTime
 from geomatch.region import Region
 from geomatch.road.by_deadline import Late
 from geomatch.road.plausible import PARTS, Forks
@@ -41,23 +40,33 @@ def places_now(view: FleetView, slots: Ints, region: Region, now: UnixTime) -> P
 
 
 def several(
-    view: FleetView, slots: Ints, places: Places, region: Region, targets: Targets, mode: DrivingMode, now: UnixTime
-) -> Several | None:
-    """Moves `places`, those of `slots`, on to where the units are now. None: each unit is in one place."""
+    view: FleetView, codes: Bytes, slots: Ints, places: Places, region: Region, targets: Targets, mode: DrivingMode,
+    now: UnixTime,
+) -> Several | None:  # fmt: skip
+    """Moves `places`, those of `slots`, which may go, on to where the units are now. None: each is in one place."""
     forks = _drive_on(slots, places, view, region, now)
     if not len(forks.row) and not len(view.unsure.slot):
         return None
-    may_go = np.isin(view.unsure.slot, slots, assume_unique=True)
-    exits = {
-        int(slots[row]): (int(row), edge, fraction)
-        for row, edge, fraction in zip(forks.row, forks.edge, forks.fraction, strict=True)
-        if int(slots[row]) not in view.unsure.slot
-    }
-    unsure = _among(view.unsure, may_go)
+    unsure = _among(view.unsure, codes[view.unsure.slot] == 0)
     known = Places(edge=unsure.edge.copy(), fraction=unsure.fraction.copy())
-    of_place = np.repeat(unsure.slot, np.diff(unsure.first))
-    _drive_on(np.where(unsure.told_apart == 0, of_place, -1).astype(np.int32), known, view, region, now)
-    return _timed(_joined(unsure, known, exits, places), region, targets, mode)
+    edge_m, goes_on = region.plausible.ends(known.edge[:, 0])
+    told = _Told(view, np.repeat(unsure.slot, np.diff(unsure.first)), edge_m, goes_on)
+    stays = np.where(unsure.told_apart == 0, np.arange(len(unsure.parts), dtype=np.int32), np.int32(-1))
+    closed = region.times.closed_edges(DrivingMode.routine)
+    region.plausible.drive_on(stays, known, told, now, closed)
+    joined = unsure.slot, unsure.first, known, unsure.parts
+    if len(forks.row):
+        joined = _with_exits(unsure, known, forks, slots, places)
+    return _timed(joined, region, targets, mode)
+
+
+class _Told:
+    """What plausible.Moving asks of units, place by place: each place has an edge of its own."""
+
+    def __init__(self, view: FleetView, slot: Ints, edge_m: Floats, goes_on: Bools) -> None:
+        self.fix_time, self.stale_after_s = view.fix_time[slot], view.stale_after_s[slot]
+        self.course_deg, self.speed_mps = view.course_deg[slot], view.speed_mps[slot]
+        self.edge_m, self.goes_on = edge_m, goes_on
 
 
 def _drive_on(slots: Ints, places: Places, view: FleetView, region: Region, now: UnixTime) -> Forks:
@@ -79,28 +88,29 @@ def _among(unsure: Unsure, kept: Bools) -> Unsure:
     )  # fmt: skip
 
 
-def _joined(
-    unsure: Unsure, known: Places, exits: Mapping[int, tuple[int, int, float]], places: Places
+def _with_exits(
+    unsure: Unsure, known: Places, forks: Forks, slots: Ints, places: Places
 ) -> tuple[Ints, Ints, Places, Ints]:
-    """Slots, first, places and parts of those that are unsure and those that have passed an exit, by slot."""
+    """Slots, first, places and parts of those that are unsure and of those that have passed an exit, by slot."""
     each = {
         int(slot): (known.edge[a:b], known.fraction[a:b], unsure.parts[a:b])
         for slot, a, b in zip(unsure.slot, unsure.first[:-1], unsure.first[1:], strict=True)
     }
-    for slot, (row, edge, fraction) in exits.items():
-        each[slot] = (
-            np.array([places.edge[row], (edge, -1)], np.int32), np.array([places.fraction[row], (fraction, 0.0)]),
-            np.array([PARTS - TOOK_THE_EXIT_PARTS, TOOK_THE_EXIT_PARTS], np.int32),
+    for row, edge, fraction in zip(forks.row, forks.edge, forks.fraction, strict=True):
+        each.setdefault(
+            int(slots[row]),
+            (
+                np.array([places.edge[row], (edge, -1)], np.int32), np.array([places.fraction[row], (fraction, 0.0)]),
+                np.array([PARTS - TOOK_THE_EXIT_PARTS, TOOK_THE_EXIT_PARTS], np.int32),
+            ),
         )  # fmt: skip
-    slots = sorted(each)
-    first = np.cumsum([0, *(len(each[slot][2]) for slot in slots)]).astype(np.int32)
-    if not slots:
-        return np.array(slots, np.int32), first, known, unsure.parts
+    ordered = sorted(each)
+    first = np.cumsum([0, *(len(each[slot][2]) for slot in ordered)]).astype(np.int32)
     all_places = Places(
-        edge=np.concatenate([each[slot][0] for slot in slots]),
-        fraction=np.concatenate([each[slot][1] for slot in slots]),
+        edge=np.concatenate([each[slot][0] for slot in ordered]),
+        fraction=np.concatenate([each[slot][1] for slot in ordered]),
     )
-    return np.array(slots, np.int32), first, all_places, np.concatenate([each[slot][2] for slot in slots])
+    return np.array(ordered, np.int32), first, all_places, np.concatenate([each[slot][2] for slot in ordered])
 
 
 def _timed(

@@ -19,6 +19,7 @@ from geomatch.backup.eta import EtaPriors
 from geomatch.backup.field import Field
 from geomatch.backup.left_out import BeyondList, ExcludedList
 from geomatch.backup.map_gaps import at_stop
+from geomatch.backup.questions import Questions
 from geomatch.backup.resolve import Resolved, place_on, resolve
 from geomatch.errors import BadInput
 from geomatch.fleet.view import FleetView
@@ -84,7 +85,9 @@ def rank(
     )
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
-    found = likely.soonest(region, field, max(wanted, stop.need.officers), ties_by, late)
+    # What it is worth to know where a unit is shows against the second.
+    enough = max(wanted, stop.need.officers, 1 if field.several is None else 2)
+    found = likely.soonest(region, field, enough, ties_by, late)
     shown = min(wanted, len(found.rows))
     candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
     codes, of_code = _codes(field, found)
@@ -109,6 +112,7 @@ def rank(
             *(() if found.whole else (CUT_AT_DEADLINE,)),
         ),
         degraded=at_stop(degraded, resolved.stop, of_code, rungs),
+        questions=Questions(field, found, region),
         version=version,
     )
 
@@ -149,7 +153,7 @@ def screen(
         view=view, resolved=resolved, mode=mode, now=now, codes=codes, of_code=of_code.tolist(),
         turnout_ms=turnout_ms,
         access_ms=access_ms, verdicts=verdicts, slots=slots,
-        places=places, several=likely.several(view, slots, places, region, resolved.targets, mode, now),
+        places=places, several=likely.several(view, codes, slots, places, region, resolved.targets, mode, now),
         delay_ms=delay_ms[:rows],
         most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots], assigned=assigned,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from geomatch.fleet.track import Source, Track, apart_m, source_of
 from geomatch.model import Fix
-from geomatch.quantities import Floats, Ints, Metres, Seconds
+from geomatch.quantities import Bools, Floats, Ints, Metres, Seconds
 from geomatch.road.plausible import PARTS, Plausible, PlausiblePlaces
 from geomatch.road.snap import Snapped, Snapper
 
@@ -99,6 +99,10 @@ class Believed:
     """(K,) a Doubt."""
     still_since: Floats
     """(K,) NaN: it moves."""
+    edge_m: Floats
+    """(K,) how long the edge of the likeliest place is."""
+    goes_on: Bools
+    """(K,) is there one way on from its end?"""
     on_foot_m: Floats
     """(K,) from the officer's portable back to the car; 0: in it, or nobody knows."""
 
@@ -121,8 +125,12 @@ def believed(tracks: Sequence[Track], snapper: Snapper, plausible: Plausible | N
         if len(places.parts) == 1:
             several[n] = None
     _with_those_apart(tracks, snapper, snapped, several)
+    edge_m, goes_on = np.full(len(trails), np.nan), np.zeros(len(trails), np.bool_)
+    if plausible is not None:
+        edge_m, goes_on = plausible.ends(snapped.edge)
     return Believed(
         x=x, y=y, course_deg=course, speed_mps=speed, accuracy_m=accuracy, snapped=snapped, several=several,
+        edge_m=edge_m, goes_on=goes_on,
         doubt=np.array([_doubt(track) for track in tracks], np.uint8),
         still_since=np.array([math.nan if one.still_since is None else one.still_since for one in tracks]),
         on_foot_m=np.array([_on_foot_m(track) for track in tracks]),

@@ -19,9 +19,9 @@ from geomatch.road.plausible import PlausiblePlaces
 AnyArray = TypeVar("AnyArray", bound=npt.NDArray[np.generic])
 
 AVAILABILITY_CODES = {availability: code for code, availability in enumerate(Availability)}
-NUMBERS = 11
-"""fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m, still_since, on_foot_m: the rows
-of `numbers`."""
+NUMBERS = 12
+"""fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m, still_since, on_foot_m,
+edge_m: the rows of `numbers`."""
 UNSAID = Status()
 """The status of a unit that has not said any."""
 
@@ -45,6 +45,7 @@ class Copies:
     """(2, N) edge and other."""
     unsure: Unsure
     doubt: Bytes
+    goes_on: Bools
     outside: Bools
     availability: Bytes
     activity: tuple[str, ...]
@@ -61,6 +62,7 @@ class Rows:
         self.availability: Bytes = np.zeros(count, np.uint8)
         self.activity = [UNSAID.activity] * count
         self.doubt: Bytes = np.zeros(count, np.uint8)
+        self.goes_on: Bools = np.zeros(count, np.bool_)
         self.several: dict[int, PlausiblePlaces] = {}
         """By slot, of the units that may be in more than one place."""
         self.tracks: list[Track | None] = [None] * count
@@ -78,6 +80,7 @@ class Rows:
         out.edges[:, new] = self.edges[:, old]
         out.outside[new] = self.outside[old]
         out.doubt[new] = self.doubt[old]
+        out.goes_on[new] = self.goes_on[old]
         out.availability[new] = self.availability[old]
         for slot, before in zip(new.tolist(), old.tolist(), strict=True):
             out.outside_time[slot] = self.outside_time[before]
@@ -94,10 +97,11 @@ class Rows:
         road = now.snapped
         self.numbers[:, slots] = (
             [track.newest.time for track in tracks], now.x, now.y, now.course_deg, now.speed_mps, now.accuracy_m,
-            road.fraction, road.other_fraction, road.metres, now.still_since, now.on_foot_m,
+            road.fraction, road.other_fraction, road.metres, now.still_since, now.on_foot_m, now.edge_m,
         )  # fmt: skip
         self.edges[:, slots] = (road.edge, road.other)
         self.doubt[slots] = now.doubt
+        self.goes_on[slots] = now.goes_on
         for slot, track, places in zip(slots.tolist(), tracks, now.several, strict=True):
             self.tracks[slot] = track
             self.outside[slot] = self.outside_time[slot] > track.newest.time
@@ -137,6 +141,7 @@ class Rows:
                 edges=last.edges if last and not moved else _fixed(self.edges.copy()),
                 unsure=last.unsure if last and not moved else Unsure.of(self.several) if self.several else NOBODY,
                 doubt=last.doubt if last and not moved else _fixed(self.doubt.copy()),
+                goes_on=last.goes_on if last and not moved else _fixed(self.goes_on.copy()),
                 outside=last.outside if last and not moved else _fixed(self.outside.copy()),
                 availability=last.availability if last and not restated else _fixed(self.availability.copy()),
                 activity=last.activity if last and not restated else tuple(self.activity),

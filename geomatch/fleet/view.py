@@ -75,6 +75,10 @@ class FleetView:
     """(N,) it has stood where it is since then; NaN: it moves."""
     on_foot_m: Floats
     """(N,) from the officer's portable back to the car; 0: in it, or nobody knows."""
+    edge_m: Floats
+    """(N,) how long `edge` is."""
+    goes_on: Bools
+    """(N,) is there one way on from the end of `edge` that most cars take?"""
     unsure: Unsure
     """The units that may be in several places; what is said above is the likeliest of them."""
     doubt: Bytes
@@ -97,6 +101,7 @@ class FleetView:
     ) -> FleetView:
         (
             fix_time, x, y, course_deg, speed_mps, accuracy_m, fraction, other_fraction, snap_m, still_since, on_foot_m,
+            edge_m,
         ) = copies.numbers  # fmt: skip
         edge, other = copies.edges
         return cls(
@@ -107,7 +112,8 @@ class FleetView:
             availability=copies.availability, activity=copies.activity, fix_time=fix_time, x=x, y=y,
             course_deg=course_deg, speed_mps=speed_mps, accuracy_m=accuracy_m, edge=edge, fraction=fraction,
             other=other, other_fraction=other_fraction, snap_m=snap_m, still_since=still_since,
-            on_foot_m=on_foot_m, unsure=copies.unsure, doubt=copies.doubt, outside=copies.outside,
+            on_foot_m=on_foot_m, edge_m=edge_m, goes_on=copies.goes_on, unsure=copies.unsure,
+            doubt=copies.doubt, outside=copies.outside,
             last_message=last_message, positions=positions,
         )  # fmt: skip
 

@@ -18,6 +18,8 @@ UNRECORDED = Degraded(
 )
 _LAZY = frozenset({"excluded", "beyond_k"})
 """Of thousands of units; `counts` has them by reason, and whoever replays the ranking has each of them again."""
+_AS_SEARCHED = ("beyond_k", "no_route", "limit_reached")
+"""A unit that is too far, or has no way at all, is known to be so only where the search got to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,9 @@ def plain_answer(ranking: Ranking) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     said: dict[str, Any] = plain(Ranking, ranking, leave_out=_LAZY)
     complete = said.pop("complete")
-    return said | {"kth_eta_s": complete.pop("kth_eta_s")}, complete
+    counts = dict(said.pop("counts"))
+    complete["counts"] = {reason: counts.pop(reason) for reason in _AS_SEARCHED if reason in counts}
+    return said | {"kth_eta_s": complete.pop("kth_eta_s"), "counts": counts}, complete
 
 
 def read_note(payload: bytes) -> tuple[Question, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from geomatch.model.degraded import Degraded
 from geomatch.model.stops import Stop
@@ -230,6 +230,36 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionOption:
+    """One answer, and what it would mean."""
+
+    answer: str
+    """northbound, on Frontage Road, ..."""
+    probability: float
+    place: Place | None
+    """Over HTTP null where its agency does not disclose its exact position."""
+    eta_s: Seconds | None
+    """Of the unit, if this is the answer; None: there is no way from there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Where is this unit? Asked because the first of the ranking hangs on it."""
+
+    unit: str
+    agency: str
+    call_sign: str
+    text: str
+    """`ask 2A14: northbound or southbound? Worth 190 s.`"""
+    worth_s: Seconds
+    """By so much the first would be there sooner, on average over the answers, if it were asked."""
+    position: Position
+    options: tuple[QuestionOption, ...]
+    """The likeliest first; empty: it may be anywhere near where it was last seen. Not disclosed where its place is
+    not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Complete:
     """Proof that no unit is missing: kth_eta_s <= not_evaluated_at_least_s."""
 
@@ -241,6 +271,20 @@ class Complete:
     cut_at_deadline: bool = False
     """True: it was not waited for. The candidates are exact and the first of all, as many as were proven by then;
     nobody else is sooner than not_evaluated_at_least_s."""
+
+
+class _Listed:
+    """Gives a lazy sequence the JSON form of a list, which is made then."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        # Imported here, so that the core needs no pydantic: only who writes JSON calls this.
+        from pydantic_core import core_schema as cs
+
+        schema = handler(source)
+        schema["serialization"] = cs.wrap_serializer_function_ser_schema(
+            lambda value, as_list: as_list(list(value)), schema=handler(source)
+        )
+        return schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +314,9 @@ class Ranking:
     notes: tuple[str, ...] = ()
     degraded: tuple[Degraded, ...] = ()
     """What was not as it should be when it was made."""
+    questions: Annotated[Sequence[Question], _Listed()] = ()
+    """Whom to ask where it is, since the first of the ranking hangs on it: the most worth first. Lazy, and made when
+    read."""
     version: int | None = None
     """Of the open stops and assignments it was made on: an assignment decided on this ranking names it. None: of units
     that came with the request."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from geomatch.quantities import DrivingMode, Floats, Ints, Metres, Seconds, UnixTime
+from geomatch.quantities import Bools, DrivingMode, Floats, Ints, Metres, Seconds, UnixTime
 from geomatch.road import _plausible_kernels as kernels
 from geomatch.road.network import EdgeFlag, RoadClass, RoadNetwork
 from geomatch.road.snap import MOVING_MPS, Snapper
@@ -66,6 +66,13 @@ class Moving(Protocol):
     def course_deg(self) -> Floats: ...
     @property
     def speed_mps(self) -> Floats: ...
+    @property
+    def edge_m(self) -> Floats:
+        """How long the edge is that it is on."""
+
+    @property
+    def goes_on(self) -> Bools:
+        """As `ends` tells it of that edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +122,12 @@ class Plausible:
                 )  # fmt: skip
         return found
 
+    def ends(self, edge: Ints) -> tuple[Floats, Bools]:
+        """How long each edge is, and whether there is one way on from its end that most cars take; -1 is no edge."""
+        goes_on = np.zeros(len(edge), np.bool_)
+        kernels.leads_on(edge, self._roads_on, goes_on)
+        return np.where(edge >= 0, self._network.edge_length_m[edge], np.nan), goes_on
+
     def drive_on(self, slots: Ints, places: Places, moving: Moving, now: UnixTime, closed: Ints) -> Forks:
         """Moves places, in place, to where their units are now. slots[row]: the unit of each, -1 where it stays.
 
@@ -122,8 +135,9 @@ class Plausible:
         """
         (row, edge), fraction = np.empty((2, len(slots)), np.int32), np.empty(len(slots))
         count = kernels.drive_on(
-            slots, moving.fix_time, moving.stale_after_s, moving.course_deg, moving.speed_mps, now, MOVING_MPS,
-            places.edge, places.fraction, closed, self._roads_on, row, edge, fraction,
+            slots, moving.fix_time, moving.stale_after_s, moving.course_deg, moving.speed_mps,
+            moving.edge_m, moving.goes_on, now, MOVING_MPS, places.edge, places.fraction, closed,
+            self._roads_on, row, edge, fraction,
         )  # fmt: skip
         return Forks(row=row[:count], edge=edge[:count], fraction=fraction[:count])
 

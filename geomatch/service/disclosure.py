@@ -21,6 +21,7 @@ from geomatch.model import (
     Degraded,
     Excluded,
     Fix,
+    Question,
     Reason,
     Rung,
     Status,
@@ -110,6 +111,14 @@ def candidate(held: Candidate, shown: Disclosure | None) -> Candidate:
     return replace(
         held, place=None, route=None, believed=(), distance_m=distance_m, notes=(*held.notes, f"place_{NOT_TOLD}")
     )
+
+
+def question(held: Question, shown: Disclosure | None) -> tuple[Question, ...]:
+    """That a unit is worth asking is shown to whom it is known; where it may be, where its place is disclosed."""
+    if shown is None or shown.position is Disclosed.exact:
+        return (held,) if shown else ()
+    text = f"ask {held.call_sign or held.unit}: where are you? Worth {round(held.worth_s)} s."
+    return (replace(held, options=(), text=text),)
 
 
 def excluded(held: Excluded, shown: Disclosure | None) -> Excluded:

@@ -292,6 +292,11 @@ class Tenants:
             ranking,
             candidates=tuple(map(self._candidate_shown(receiver, asking), ranking.candidates)),
             excluded=disclosure.Shown(ranking.excluded, self._excluded_shown(receiver, asking)),
+            questions=tuple(
+                told
+                for one in ranking.questions
+                for told in disclosure.question(one, self._disclosed(one.agency, asking))
+            ),
             degraded=self._degraded_shown(ranking.degraded, asking),
         )
 

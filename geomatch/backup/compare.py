@@ -64,14 +64,19 @@ def _first(
     region: Region, verdicts: Verdicts, field: Field, mask: Bools | None, ties_by: Ledger | None
 ) -> Choice | None:
     rows = np.arange(len(field.slots)) if mask is None else np.flatnonzero(mask)
+    slots, several = field.slots[rows], field.several
+    if several is not None and mask is not None:
+        kept = np.isin(several.slot, slots, assume_unique=True)
+        several = several.among(kept) if kept.any() else None
     among = replace(
         field,
-        slots=field.slots[rows],
+        slots=slots,
+        several=several,
         places=Places(edge=field.places.edge[rows], fraction=field.places.fraction[rows]),
         delay_ms=field.delay_ms[rows],
         most_ms=None if field.most_ms is None else field.most_ms[rows],
     )
-    found = likely.soonest(region, among, 1, ties_by)
+    found, _ = likely.soonest(region, among, 1, ties_by)
     if len(found.rows) == 0:
         return None
     slot, total_ms = int(among.slots[found.rows[0]]), int(found.total_ms[0])

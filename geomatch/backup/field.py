@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,25 +11,53 @@ import numpy as np
 from geomatch.aid.verdicts import Verdicts
 from geomatch.backup.resolve import Resolved
 from geomatch.fleet.view import FleetView
-from geomatch.quantities import NEVER_MS, Bytes, DrivingMode, Ints, Longs, UnixTime
-from geomatch.road.travel_time import Places
+from geomatch.quantities import NEVER_MS, Bools, Bytes, DrivingMode, Ints, Longs, UnixTime
+from geomatch.road.roads import Roads
+from geomatch.road.travel_time import Places, Soonest, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Several:
-    """The units that may be in several places, and how long the way is from each. A units, H places."""
+    """The units that may be in several places: A units, H places. How long the way is from each is found out when it is
+    first asked for."""
 
     slot: Ints
     """(A,) rising."""
     first: Ints
     """(A + 1,) as in Unsure."""
     places: Places
+    """As of now."""
     parts: Ints
     """(H,) thousandths, 1,000 a unit."""
-    travel_ms: Ints
-    """(H,) NEVER_MS: no way."""
-    side: Ints
-    """(H,) which direction it sets off in."""
+    roads: Roads
+    targets: Targets
+    mode: DrivingMode
+
+    def among(self, kept: Bools) -> Several:
+        """Only these units, (A,)."""
+        counts = np.diff(self.first)
+        of = np.repeat(kept, counts)
+        places = Places(edge=self.places.edge[of], fraction=self.places.fraction[of])
+        first = np.zeros(np.count_nonzero(kept) + 1, np.int32)
+        first[1:] = np.cumsum(counts[kept])
+        return replace(self, slot=self.slot[kept], first=first, places=places, parts=self.parts[of])
+
+    @cached_property
+    def _found(self) -> Soonest:
+        count = len(self.parts)
+        return self.roads.k_soonest(self.targets, self.places, np.zeros(count, np.int32), count, self.mode)
+
+    @property
+    def travel_ms(self) -> Ints:
+        """(H,) NEVER_MS: no way."""
+        return self._found.evaluated_ms
+
+    @cached_property
+    def side(self) -> Ints:
+        """(H,) which direction it sets off in."""
+        side = np.zeros(len(self.parts), np.int32)
+        side[self._found.rows] = self._found.side
+        return side
 
     @cached_property
     def expected_ms(self) -> Longs:
@@ -40,8 +68,14 @@ class Several:
         weights = np.add.reduceat(weight, self.first[:-1])
         return np.where(weights > 0, (2 * total + weights) // np.maximum(2 * weights, 1), NEVER_MS)
 
+    @cached_property
+    def at_least_ms(self) -> Ints | None:
+        """(A,) what the way takes from the nearest of the places, by the straight line. None: not known."""
+        bound_ms = self.roads.at_least_ms(self.targets, self.places, self.mode)
+        return None if bound_ms is None else np.minimum.reduceat(bound_ms, self.first[:-1])
+
     def of(self, slot: int) -> slice | None:
-        """The places of one unit; None: it has but one."""
+        """The places of one unit; None: it has but one, or is not among these."""
         a = int(np.searchsorted(self.slot, slot))
         if a == len(self.slot) or self.slot[a] != slot:
             return None

@@ -138,6 +138,9 @@ class BeyondList(Sequence[BeyondK]):
         # Evaluated from one of its two places only, the other may still be sooner: but not than the frontier.
         frontier_ms = int(self._field.delay_ms[row]) + self._found.frontier_ms
         at_least_ms = min(int(self._found.evaluated_ms[row]), frontier_ms)
+        if self._found.whole and self._shown:
+            # Whoever was passed over for where it may be, at best, is not sooner than the last of the list.
+            at_least_ms = max(at_least_ms, self._found.total_ms.item(self._shown - 1))
         unit = self._field.view.units[slot]
         return BeyondK(unit=unit.id, agency=unit.agency, at_least_s=at_least_ms / 1000)
 

@@ -54,10 +54,14 @@ def several(
     stays = np.where(unsure.told_apart == 0, np.arange(len(unsure.parts), dtype=np.int32), np.int32(-1))
     closed = region.times.closed_edges(DrivingMode.routine)
     region.plausible.drive_on(stays, known, told, now, closed)
-    joined = unsure.slot, unsure.first, known, unsure.parts
+    slot, first, parts = unsure.slot, unsure.first, unsure.parts
     if len(forks.row):
-        joined = _with_exits(unsure, known, forks, slots, places)
-    return _timed(joined, region, targets, mode)
+        slot, first, known, parts = _with_exits(unsure, known, forks, slots, places)
+    if len(slot) == 0:
+        return None
+    return Several(
+        slot=slot, first=first, places=known, parts=parts, roads=region.times, targets=targets, mode=mode
+    )  # fmt: skip
 
 
 class _Told:
@@ -113,39 +117,47 @@ def _with_exits(
     return np.array(ordered, np.int32), first, all_places, np.concatenate([each[slot][2] for slot in ordered])
 
 
-def _timed(
-    joined: tuple[Ints, Ints, Places, Ints], region: Region, targets: Targets, mode: DrivingMode
-) -> Several | None:
-    slot, first, places, parts = joined
-    count = len(parts)
-    if count == 0:
-        return None
-    found = region.times.k_soonest(targets, places, np.zeros(count, np.int32), count, mode)
-    side = np.zeros(count, np.int32)
-    side[found.rows] = found.side
-    return Several(slot=slot, first=first, places=places, parts=parts, travel_ms=found.evaluated_ms, side=side)
-
-
-def soonest(region: Region, field: Field, k: int, ledger: Ledger | None, late: Late | None = None) -> Soonest:
-    """As ties.soonest, with the units that may be in several places at the time to be expected of them."""
+def soonest(
+    region: Region, field: Field, k: int, ledger: Ledger | None, late: Late | None = None
+) -> tuple[Soonest, Several | None]:
+    """As ties.soonest, with the units that may be in several places at the time to be expected of them; and those of
+    them that were looked at: the others are not among the k wherever they are."""
     unsure = field.several
-    rows = np.zeros(0, np.intp) if unsure is None else np.searchsorted(field.slots, unsure.slot)
-    if unsure is None or not len(field.slots):
-        return ties.soonest(region, field, k, ledger, late)
-    here = (rows < len(field.slots)) & (field.slots[np.minimum(rows, len(field.slots) - 1)] == unsure.slot)
-    rows, expected_ms = rows[here], unsure.expected_ms[here]
+    if unsure is None:
+        return ties.soonest(region, field, k, ledger, late), None
+    rows = np.searchsorted(field.slots, unsure.slot)
     edge = field.places.edge.copy()
     edge[rows] = -1
     sure = replace(field, places=Places(edge=edge, fraction=field.places.fraction))
     found = ties.soonest(region, sure, k, ledger, late)
-    side = unsure.side[unsure.first[:-1][here]]
-    return _merged(field, found, rows, expected_ms, side, k, ties.order_of(field, ledger))
+    nearer = _may_be_among(found, unsure, field.delay_ms[rows], k)
+    if nearer is None:
+        return _merged(field, found, rows, unsure, k, ties.order_of(field, ledger)), unsure
+    left_out = found
+    if not nearer.all():
+        assert unsure.at_least_ms is not None  # noqa: S101 - `nearer` came from it
+        left_out = replace(
+            found, frontier_ms=min(found.frontier_ms, int(unsure.at_least_ms[~nearer].min())),
+            least_delay_ms=min(found.least_delay_ms, int(field.delay_ms[rows[~nearer]].min())),
+        )  # fmt: skip
+    if not nearer.any():
+        return left_out, None
+    near = unsure.among(nearer)
+    return _merged(field, left_out, rows[nearer], near, k, ties.order_of(field, ledger)), near
+
+
+def _may_be_among(found: Soonest, unsure: Several, delay_ms: Ints, k: int) -> Bools | None:
+    """Which units may be among the k, or as soon as the last of them. None: any."""
+    if len(found.rows) < k or not found.whole or unsure.at_least_ms is None:
+        return None
+    return unsure.at_least_ms + delay_ms <= found.total_ms[k - 1]
 
 
 def _merged(
-    field: Field, found: Soonest, rows: Ints, expected_ms: Longs, side: Ints, k: int, order: npt.NDArray[np.intp] | None
+    field: Field, found: Soonest, rows: Longs, unsure: Several, k: int, order: npt.NDArray[np.intp] | None
 ) -> Soonest:
-    """The k soonest of what was found and of `rows`, in one order."""
+    """The k soonest of what was found and of the units of `unsure`, whose rows these are, in one order."""
+    expected_ms = unsure.expected_ms
     total_ms = np.where(expected_ms < NEVER_MS, expected_ms + field.delay_ms[rows], NEVER_MS)
     evaluated_ms = found.evaluated_ms.copy()
     evaluated_ms[rows] = total_ms
@@ -157,7 +169,7 @@ def _merged(
         goes &= total_ms < found.least_delay_ms + found.frontier_ms
     every_row = np.concatenate([found.rows, rows[goes]]).astype(np.int32)
     every_ms = np.concatenate([found.total_ms, total_ms[goes]]).astype(np.int32)
-    every_side = np.concatenate([found.side, side[goes]])
+    every_side = np.concatenate([found.side, unsure.side[unsure.first[:-1]][goes]])
     tie = every_row if order is None else np.argsort(order)[every_row]
     first = np.lexsort((tie, every_ms))[: min(k, len(field.slots))]
     return replace(
@@ -180,10 +192,8 @@ def is_old(view: FleetView, slot: int, age_s: Seconds) -> bool:
     return age_s > share * view.stale_after_s.item(slot)
 
 
-def believed(field: Field, region: Region, which: slice, snap_m: Metres) -> tuple[BelievedPlace, ...]:
+def believed(held: Several, region: Region, which: slice, snap_m: Metres) -> tuple[BelievedPlace, ...]:
     """The places of one unit as they are shown, the likeliest first."""
-    held = field.several
-    assert held is not None  # noqa: S101 - `which` came from it
     made = []
     for h in range(which.start, which.stop):
         side, travel_ms = held.side.item(h), held.travel_ms.item(h)

@@ -141,10 +141,11 @@ class Questions(Sequence[Question]):
         field, view = self._field, self._field.view
         unit = view.units[asked.slot]
         age_s = field.now - view.fix_time.item(asked.slot)
-        which = None if field.several is None else field.several.of(asked.slot)
+        held = field.several
+        which = None if held is None else held.of(asked.slot)
         places: tuple[BelievedPlace, ...] = ()
-        if which is not None:
-            places = likely.believed(field, self._region, which, view.snap_m.item(asked.slot))
+        if held is not None and which is not None:
+            places = likely.believed(held, self._region, which, view.snap_m.item(asked.slot))
         words = answers(places)
         delay_ms = self._delay_ms(asked.slot)
         options = tuple(

@@ -16,7 +16,7 @@ from geomatch.aid.request import AidRequest
 from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
 from geomatch.backup import _kernels, likely, ties
 from geomatch.backup.eta import EtaPriors
-from geomatch.backup.field import Field
+from geomatch.backup.field import Field, Several
 from geomatch.backup.left_out import BeyondList, ExcludedList
 from geomatch.backup.map_gaps import at_stop
 from geomatch.backup.questions import Questions
@@ -87,9 +87,9 @@ def rank(
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
     # What it is worth to know where a unit is shows against the second.
     enough = max(wanted, stop.need.officers, 1 if field.several is None else 2)
-    found = likely.soonest(region, field, enough, ties_by, late)
+    found, near = likely.soonest(region, field, enough, ties_by, late)
     shown = min(wanted, len(found.rows))
-    candidates = tuple([candidate(stop, field, region, priors, found, i) for i in range(shown)])
+    candidates = tuple([candidate(stop, field, region, priors, found, near, i) for i in range(shown)])
     codes, of_code = _codes(field, found)
     return Ranking(
         stop=stop,
@@ -178,15 +178,17 @@ def _preset(stop: Stop, view: FleetView, exclude_units: Sequence[str], assigned:
 _NO_CODES, _NO_BITS = np.zeros(0, np.uint8), np.zeros(0, np.uint64)
 
 
-def candidate(stop: Stop, field: Field, region: Region, priors: EtaPriors, found: Soonest, i: int) -> Candidate:
-    """The i-th of what was found, with all that is shown of it."""
+def candidate(
+    stop: Stop, field: Field, region: Region, priors: EtaPriors, found: Soonest, near: Several | None, i: int
+) -> Candidate:
+    """The i-th of what was found, with all that is shown of it. `near`: those that may be in several places."""
     view, xy, row, side = field.view, field.resolved.xy, found.rows.item(i), found.side.item(i)
     slot, total_ms = field.slots.item(row), found.total_ms.item(i)
     unit, snap_m, availability = view.units[slot], view.snap_m.item(slot), _AVAILABILITIES[view.availability.item(slot)]
     distance_m = math.hypot(view.x.item(slot) - xy.x, view.y.item(slot) - xy.y)
     fix_age_s = math.floor((field.now - view.fix_time.item(slot)) * 1000.0 + 0.5) / 1000.0
-    which = None if field.several is None else field.several.of(slot)
-    places = () if which is None else likely.believed(field, region, which, snap_m)
+    which = None if near is None else near.of(slot)
+    places = () if near is None or which is None else likely.believed(near, region, which, snap_m)
     eta = priors.eta(
         request_ms=field.verdicts.request_ms.item(slot), turnout_ms=field.turnout_ms.item(slot),
         travel_ms=total_ms - field.delay_ms.item(row), access_ms=field.access_ms.item(slot),
@@ -250,9 +252,13 @@ def _counts(of_code: list[int], candidates: int) -> Mapping[str, int]:
 def _complete(found: Soonest, shown: int) -> Complete:
     """Where the search went on to its end, or nobody is left, there is no bound to name: all were evaluated."""
     bounded = found.frontier_ms < NEVER_MS and found.least_delay_ms < NEVER_MS
+    kth_ms = found.total_ms.item(shown - 1) if shown else None
+    at_least_ms = found.least_delay_ms + found.frontier_ms
+    if found.whole and kth_ms is not None:
+        at_least_ms = max(at_least_ms, kth_ms)
     return Complete(
-        kth_eta_s=found.total_ms.item(shown - 1) / 1000 if shown else None,
-        not_evaluated_at_least_s=(found.least_delay_ms + found.frontier_ms) / 1000 if bounded else None,
+        kth_eta_s=None if kth_ms is None else kth_ms / 1000,
+        not_evaluated_at_least_s=at_least_ms / 1000 if bounded else None,
         evaluated=found.evaluated, cut_at_deadline=not found.whole,
     )  # fmt: skip
 

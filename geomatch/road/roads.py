@@ -103,6 +103,10 @@ class Roads:
         """The same, or as much of it as is proven when `late` first says so."""
         return by_deadline.k_soonest(self.search, self.engine, ask, late)
 
+    def at_least_ms(self, targets: Targets, places: Places, mode: DrivingMode) -> Ints | None:
+        """As HierarchyEngine.at_least_ms; None: nothing is known beforehand."""
+        return None if self.engine is None else self.engine.at_least_ms(targets, places, mode)
+
     def matrix(self, stops: Sequence[Targets], places: Places, mode: DrivingMode) -> Ints:
         """(stops, units) travel in milliseconds, NEVER_MS where there is no way."""
         found = None if self.engine is None else self.engine.matrix(stops, places, mode)

@@ -106,6 +106,11 @@ class Patrols:
         """The directed edge that the unit truly is on, whatever its fixes say."""
         return self._car(unit).edge
 
+    def fraction(self, unit: str) -> float:
+        """How far along that edge, 0 to 1."""
+        car = self._car(unit)
+        return min(max(car.along_m / float(self._network.edge_length_m[car.edge]), 0.0), 1.0)
+
     def _car(self, unit: str) -> _Car:
         if unit not in self._row:
             raise UnknownUnit(f"no simulated unit {unit}: name one of its patrols")

@@ -150,7 +150,7 @@ def _may_be_among(found: Soonest, unsure: Several, delay_ms: Ints, k: int) -> Bo
     """Which units may be among the k, or as soon as the last of them. None: any."""
     if len(found.rows) < k or not found.whole or unsure.at_least_ms is None:
         return None
-    return unsure.at_least_ms + delay_ms <= found.total_ms[k - 1]
+    return np.asarray(unsure.at_least_ms + delay_ms <= found.total_ms[k - 1])
 
 
 def _merged(

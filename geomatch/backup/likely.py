@@ -49,11 +49,8 @@ def several(
         return None
     unsure = _among(view.unsure, codes[view.unsure.slot] == 0)
     known = Places(edge=unsure.edge.copy(), fraction=unsure.fraction.copy())
-    edge_m, goes_on = region.plausible.ends(known.edge[:, 0])
-    told = _Told(view, np.repeat(unsure.slot, np.diff(unsure.first)), edge_m, goes_on)
-    stays = np.where(unsure.told_apart == 0, np.arange(len(unsure.parts), dtype=np.int32), np.int32(-1))
-    closed = region.times.closed_edges(DrivingMode.routine)
-    region.plausible.drive_on(stays, known, told, now, closed)
+    if np.isnan(view.still_since[unsure.slot]).any():
+        _each_drives_on(unsure, known, view, region, now)
     slot, first, parts = unsure.slot, unsure.first, unsure.parts
     if len(forks.row):
         slot, first, known, parts = _with_exits(unsure, known, forks, slots, places)
@@ -62,6 +59,14 @@ def several(
     return Several(
         slot=slot, first=first, places=known, parts=parts, roads=region.times, targets=targets, mode=mode
     )  # fmt: skip
+
+
+def _each_drives_on(unsure: Unsure, known: Places, view: FleetView, region: Region, now: UnixTime) -> None:
+    """From each of the places where a unit may be; but not from what a fix tells that contradicts those before it."""
+    edge_m, goes_on = region.plausible.ends(known.edge[:, 0])
+    told = _Told(view, np.repeat(unsure.slot, np.diff(unsure.first)), edge_m, goes_on)
+    drives = np.where(unsure.told_apart == 0, np.arange(len(unsure.parts), dtype=np.int32), np.int32(-1))
+    region.plausible.drive_on(drives, known, told, now, region.times.closed_edges(DrivingMode.routine))
 
 
 class _Told:
@@ -96,25 +101,21 @@ def _with_exits(
     unsure: Unsure, known: Places, forks: Forks, slots: Ints, places: Places
 ) -> tuple[Ints, Ints, Places, Ints]:
     """Slots, first, places and parts of those that are unsure and of those that have passed an exit, by slot."""
-    each = {
-        int(slot): (known.edge[a:b], known.fraction[a:b], unsure.parts[a:b])
-        for slot, a, b in zip(unsure.slot, unsure.first[:-1], unsure.first[1:], strict=True)
-    }
-    for row, edge, fraction in zip(forks.row, forks.edge, forks.fraction, strict=True):
-        each.setdefault(
-            int(slots[row]),
-            (
-                np.array([places.edge[row], (edge, -1)], np.int32), np.array([places.fraction[row], (fraction, 0.0)]),
-                np.array([PARTS - TOOK_THE_EXIT_PARTS, TOOK_THE_EXIT_PARTS], np.int32),
-            ),
-        )  # fmt: skip
-    ordered = sorted(each)
-    first = np.cumsum([0, *(len(each[slot][2]) for slot in ordered)]).astype(np.int32)
-    all_places = Places(
-        edge=np.concatenate([each[slot][0] for slot in ordered]),
-        fraction=np.concatenate([each[slot][1] for slot in ordered]),
+    passed = ~np.isin(slots[forks.row], unsure.slot, assume_unique=True)
+    row, count = forks.row[passed], int(np.count_nonzero(passed))
+    exit_edge = np.stack([forks.edge[passed], np.full(count, -1, np.int32)], axis=1)
+    exit_fraction = np.stack([forks.fraction[passed], np.zeros(count)], axis=1)
+    of_place = np.concatenate([np.repeat(unsure.slot, np.diff(unsure.first)), slots[row], slots[row]])
+    # Stable: a unit's own road comes before the exit it may have taken.
+    order = np.argsort(of_place, kind="stable")
+    every = Places(
+        edge=np.concatenate([known.edge, places.edge[row], exit_edge])[order],
+        fraction=np.concatenate([known.fraction, places.fraction[row], exit_fraction])[order],
     )
-    return np.array(ordered, np.int32), first, all_places, np.concatenate([each[slot][2] for slot in ordered])
+    stayed = np.full(count, PARTS - TOOK_THE_EXIT_PARTS, np.int32)
+    parts = np.concatenate([unsure.parts, stayed, PARTS - stayed])[order]
+    slot, first = np.unique(of_place[order], return_index=True)
+    return slot, np.append(first, len(order)).astype(np.int32), every, parts
 
 
 def soonest(

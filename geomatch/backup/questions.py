@@ -20,7 +20,7 @@ from geomatch.model import BelievedPlace, Question, QuestionOption, Reason
 from geomatch.quantities import NEVER_MS, Degrees, Seconds
 from geomatch.region import Region
 from geomatch.road.plausible import PARTS
-from geomatch.road.travel_time import Soonest
+from geomatch.road.travel_time import Places, Soonest
 
 WORTH_ASKING_S: Seconds = 5.0
 """Nobody is called on the radio for less."""
@@ -62,63 +62,64 @@ class Questions(Sequence[Question]):
         found, field = self._found, self._field
         if len(found.rows) == 0:
             return []
-        totals_ms = found.total_ms[:2].tolist()
+        first_ms = found.total_ms.item(0)
+        second_ms = found.total_ms.item(1) if len(found.rows) > 1 else None
         first = field.slots.item(found.rows.item(0))
-        other_ms = dict.fromkeys((*self._several, *self._adrift), totals_ms[0])
-        if len(totals_ms) > 1:
-            other_ms[first] = totals_ms[1]
-        else:
-            other_ms.pop(first, None)
-        asked = [
-            _Asked(slot, self._of_several_ms(slot, other_ms[slot])) for slot in self._several if slot in other_ms
-        ] + [
-            _Asked(slot, self._of_adrift_ms(slot, total_ms, other_ms[slot]))
-            for slot, total_ms in self._adrift.items()
-            if slot in other_ms
-        ]  # fmt: skip
+        asked = [*self._of_several(first, first_ms, second_ms)]
+        for slot, total_ms in self._adrift.items():
+            other_ms = second_ms if slot == first else first_ms
+            if other_ms is not None:
+                asked.append(_Asked(slot, self._of_adrift_ms(slot, total_ms, other_ms)))
         worth = [one for one in asked if one.worth_ms >= WORTH_ASKING_S * 1000]
         return sorted(worth, key=lambda one: (-one.worth_ms, one.slot))
 
-    @cached_property
-    def _several(self) -> list[int]:
-        """Slots of the units that may be in several places."""
-        field = self._field
-        known = [] if field.several is None else field.several.slot.tolist()
-        return [slot for slot in known if field.codes[slot] == 0]
+    def _of_several(self, first: int, first_ms: int, second_ms: int | None) -> list[_Asked]:
+        """Of the units that may be in several places, those that may be there before the first wherever it is."""
+        field, several = self._field, self._field.several
+        if several is None:
+            return []
+        delay_ms = field.delay_ms[np.searchsorted(field.slots, several.slot)].astype(np.int64)
+        may_gain = several.slot != first
+        if several.at_least_ms is not None:
+            may_gain &= several.at_least_ms + delay_ms < first_ms
+        may_gain |= (several.slot == first) & (second_ms is not None)
+        if not may_gain.any():
+            return []
+        near, delay_ms = several.among(may_gain), delay_ms[may_gain]
+        other_ms = np.where(near.slot == first, second_ms or 0, first_ms)
+        of = np.repeat(np.arange(len(near.slot)), np.diff(near.first))
+        here_ms = np.where(near.travel_ms < NEVER_MS, near.travel_ms + delay_ms[of], other_ms[of])
+        known_ms = np.add.reduceat(near.parts * np.minimum(here_ms, other_ms[of]), near.first[:-1])
+        expected_ms = np.minimum(delay_ms + near.expected_ms, other_ms)
+        gain_ms = expected_ms - known_ms / PARTS
+        return [_Asked(*one) for one in zip(near.slot.tolist(), gain_ms.tolist(), strict=True)]
 
     @cached_property
     def _adrift(self) -> dict[int, int]:
         """Slot -> milliseconds from where it was last seen, of the units whose one place is old or contradicted; those
-        too that are left out since it is too old, as long as it is not many times that."""
+        too that are left out since it is too old, as long as it is not many times that. Only who may be the first."""
         field, view = self._field, self._field.view
         age_s = field.now - view.fix_time
         share = np.where(np.isnan(view.still_since), likely.OLD_MOVING, likely.OLD_STANDING)
         doubted = (field.codes == 0) & ((view.doubt != 0) | (age_s > share * view.stale_after_s))
-        doubted[self._several] = False
+        if field.several is not None:
+            doubted[field.several.slot] = False
         doubted |= (field.codes == Reason.stale_fix.code) & (age_s <= MISSED_FOR * view.stale_after_s)
         slots = np.flatnonzero(doubted & (view.edge >= 0)).astype(np.int32)
         if len(slots) == 0:
             return {}
-        delay_ms = field.verdicts.request_ms[slots] + field.turnout_ms[slots] + field.access_ms[slots]
-        places = likely.places_now(view, slots, self._region, field.now)
-        found = self._region.times.k_soonest(
-            field.resolved.targets, places, delay_ms.astype(np.int32), len(slots), field.mode
-        )
+        delay_ms = (field.verdicts.request_ms + field.turnout_ms + field.access_ms)[slots].astype(np.int32)
+        places, times = likely.places_now(view, slots, self._region, field.now), self._region.times
+        at_least_ms = times.at_least_ms(field.resolved.targets, places, field.mode)
+        if at_least_ms is not None:
+            # Nobody who is later than the first at best is worth a call.
+            away_s = np.maximum(age_s[slots], np.where(view.doubt[slots] != 0, LOST_FOR_S, 0.0))
+            may_gain = delay_ms + at_least_ms - 1000.0 * away_s < self._found.total_ms[0]
+            slots, delay_ms = slots[may_gain], delay_ms[may_gain]
+            places = Places(edge=places.edge[may_gain], fraction=places.fraction[may_gain])
+        found = times.k_soonest(field.resolved.targets, places, delay_ms, len(slots), field.mode)
         total_ms = zip(slots.tolist(), found.evaluated_ms.tolist(), strict=True)
         return {slot: ms for slot, ms in total_ms if ms < NEVER_MS}
-
-    def _of_several_ms(self, slot: int, other_ms: int) -> float:
-        held = self._field.several
-        which = None if held is None else held.of(slot)
-        if held is None or which is None:
-            return 0.0
-        delay_ms, known_ms = self._delay_ms(slot), 0
-        for h in range(which.start, which.stop):
-            way_ms = held.travel_ms.item(h)
-            here_ms = other_ms if way_ms >= NEVER_MS else delay_ms + way_ms
-            known_ms += held.parts.item(h) * min(here_ms, other_ms)
-        expected_ms = int(held.expected_ms[np.searchsorted(held.slot, slot)])
-        return min(delay_ms + expected_ms, other_ms) - known_ms / PARTS
 
     def _of_adrift_ms(self, slot: int, total_ms: int, other_ms: int) -> float:
         """As if it were there at any moment between the soonest and the latest that it can be, one as likely as the

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
 from geomatch.fleet.track import Source, Track, apart_m, source_of
-from geomatch.model import Fix
 from geomatch.quantities import Bools, Floats, Ints, Metres, Seconds
 from geomatch.road.plausible import PARTS, Plausible, PlausiblePlaces
 from geomatch.road.snap import Snapped, Snapper
@@ -214,9 +214,8 @@ def _on_foot_m(track: Track) -> Metres:
     return away_m if away_m > ON_FOOT_FROM_M else 0.0
 
 
-def inside(track: Track, fixes_inside: Sequence[Fix]) -> Track | None:
-    """The track without the fixes that are on no road of a map; None: none is left."""
-    kept = set(map(id, fixes_inside))
+def inside(track: Track, kept: AbstractSet[int]) -> Track | None:
+    """The track without the fixes that are on no road of a map; None: none is left. `kept`: by their id()."""
     trail = tuple(fix for fix in track.trail if id(fix) in kept)
     if not trail or trail[-1] is not track.newest:
         return None

@@ -83,7 +83,7 @@ class Fleet:
         fleet._take(
             units=[state.unit for state in memory.states],
             statuses={state.unit.id: state.status for state in memory.states},
-            fixes=[state.fix for state in memory.states if state.fix is not None],
+            fixes=_untold(memory.states, memory.tracks),
         )
         fleet._retrace(memory.tracks)
         for unit_id, time in memory.left_map.items():
@@ -217,14 +217,14 @@ class Fleet:
 
     def moved_to(self, snapper: Snapper, plausible: Plausible | None = None) -> Fleet:
         """The same units, tracks, statuses and sources on another map. Nothing may be written to this one meanwhile."""
-        states = self.states()
+        states, tracks = self.states(), self._tracks()
         fleet = Fleet(snapper, self._limits, plausible)
         fleet._take(
             units=[state.unit for state in states],
             statuses={state.unit.id: state.status for state in states},
-            fixes=[state.fix for state in states if state.fix is not None],
+            fixes=_untold(states, tracks),
         )
-        fleet._retrace(self._tracks())
+        fleet._retrace(tracks)
         fleet._sources, fleet._last_message = self._sources, self._last_message
         return fleet
 
@@ -256,14 +256,15 @@ class Fleet:
         }
 
     def _retrace(self, tracks: Mapping[str, Track]) -> None:
-        """Takes tracks, as far as they are on this map, for the newest fixes that are held."""
+        """Takes tracks, as far as they are on this map; of those that have left it, that they have."""
         known = [(self._roster.slots[unit_id], track) for unit_id, track in tracks.items()]
         fixes = [fix for _, track in known for fix in track.fixes()]
-        on_map = [fix for fix, off in zip(fixes, off_map(fixes, self._snapper), strict=True) if not off]
+        on_map = {id(fix) for fix, off in zip(fixes, off_map(fixes, self._snapper), strict=True) if not off}
         kept = {slot: left for slot, track in known if (left := inside(track, on_map)) is not None}
         moved = moves(kept, self._snapper, self._plausible)
         if moved is not None:
             self._rows.move(moved)
+        self._take(fixes=[track.newest for slot, track in known if slot not in kept])
 
     def _take(
         self,
@@ -321,6 +322,11 @@ class Fleet:
         if not moved:
             return roster, self._rows, set()
         return roster, self._rows.regrouped([old.slots.get(unit.id, -1) for unit in roster.units]), moved
+
+
+def _untold(states: Iterable[UnitState], tracks: Mapping[str, Track]) -> list[Fix]:
+    """The newest fixes of those that have no track, by which more is known than by a fix."""
+    return [state.fix for state in states if state.fix is not None and state.unit.id not in tracks]
 
 
 def _newest(track: Track | None) -> Fix | None:

@@ -15,7 +15,7 @@ from geomatch.quantities import Seconds
 class FleetLimits:
     """How old and how far ahead of the clock a fix may be."""
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = STRICT
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {**STRICT, "allow_inf_nan": True}
 
     stale_after_s: Seconds = 120.0
     """A unit's fix older than this is stale."""

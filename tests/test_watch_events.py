@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from geomatch.backup.assignments import AssignmentState
 from geomatch.backup.coming import coming
 from geomatch.backup.stop_events import Budget, BudgetPolicy, EventKind, StopEvent
 from geomatch.backup.watch import WatchPolicy
+from geomatch.fleet.limits import FleetLimits
 from geomatch.model import Phase
 from geomatch.quantities import LonLat
 from geomatch.service.stop_watch import StopWatch
@@ -58,7 +60,9 @@ class Scene:
 @pytest.fixture
 def scene(region):
     cars = {"a": 400.0, "b": 100.0, "c": 0.0}
-    matcher = matcher_with(region, [UnitState(unit=unit(n), fix=fix(n, x)) for n, x in cars.items()])
+    # The scenes put cars here and there at once, which no car can do.
+    anywhere = FleetLimits(fastest_mps=math.inf)
+    matcher = matcher_with(region, [UnitState(unit=unit(n), fix=fix(n, x)) for n, x in cars.items()], anywhere)
     made = Scene(matcher, StopWatch(matcher))
     matcher.open_stop(Stop(id="s1", at=at(1900.0), agency="town.example"), at=NOW)
     return made

@@ -45,8 +45,8 @@ def fix(name: str, x: float, y: float = 0.0, *, age_s: float = 0.0, course: floa
     return Fix(unit=name, time=NOW - age_s, at=at(x, y), course_deg=course, speed_mps=moving)
 
 
-def matcher_with(region: Region, states: list[UnitState]) -> Matcher:
-    matcher = Matcher(region)
+def matcher_with(region: Region, states: list[UnitState], limits: FleetLimits | None = None) -> Matcher:
+    matcher = Matcher(region, limits=limits)
     matcher.register([state.unit for state in states])
     matcher.update([state.fix for state in states if state.fix is not None], now=NOW)
     for state in states:

@@ -7,6 +7,7 @@ from pathlib import Path
 from streets import PROJECTION, Street, streets
 
 from geomatch import Fix, LonLat, Matcher, Region, Unit, UnitState
+from geomatch.fleet.limits import FleetLimits
 from geomatch.maps.network.expand import expand
 from geomatch.maps.network.modes import TurnCosts
 from geomatch.quantities import XY

@@ -364,7 +364,7 @@ class Matcher:
             stop, view, region, k=k, now=now, priors=self.priors, exclude_units=exclude_units, quotas=on.quotas,
             asked=on.asked.get(stop.id, NOBODY_ASKED),
             assigned={} if on.stops is None else assigning.taken(on.stops, stop, view),
-            version=None if on.stops is None else on.stops.version, ties_by=self.ties_by,
+            stops=on.stops, version=None if on.stops is None else on.stops.version, ties_by=self.ties_by,
             degraded=self._rungs.of(view, now), rungs=self.limits.rungs, late=late,
         )  # fmt: skip
         if not with_routes:

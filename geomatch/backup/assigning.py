@@ -56,7 +56,7 @@ def choose(
     unit = view.units[slot]
     ranking = rank(
         stop, view, region, k=AMONG, now=now, priors=priors, quotas=quotas, asked=asked,
-        assigned=taken(stops, stop, view), ties_by=ties_by,
+        assigned=taken(stops, stop, view), stops=stops, ties_by=ties_by,
     )  # fmt: skip
     place, eta, code = _standing(ranking, unit_id)
     request = aid_request(stop, resolve(stop, region, priors, now=now), now, asked)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from geomatch.aid.verdicts import Verdicts
+from geomatch.backup.assignments import StopsView
 from geomatch.backup.resolve import Resolved
 from geomatch.fleet.view import FleetView
 from geomatch.quantities import NEVER_MS, Bools, Bytes, DrivingMode, Ints, Longs, UnixTime
@@ -111,3 +112,5 @@ class Field:
     """(rows,) the longest eta an agreement allows; None: no agreement has such a limit."""
     assigned: Mapping[str, str]
     """Unit id -> the open stop that has it."""
+    stops: StopsView | None = None
+    """All open stops; None: of no concern."""

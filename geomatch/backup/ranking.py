@@ -15,10 +15,12 @@ from geomatch.aid.quotas import QuotaView
 from geomatch.aid.request import AidRequest
 from geomatch.aid.verdicts import NO_AGREEMENTS_LOADED, Verdicts
 from geomatch.backup import _kernels, likely, ties
+from geomatch.backup.assignments import StopsView
 from geomatch.backup.eta import EtaPriors
 from geomatch.backup.field import Field, Several
 from geomatch.backup.left_out import BeyondList, ExcludedList
 from geomatch.backup.map_gaps import at_stop
+from geomatch.backup.motion import at_odds
 from geomatch.backup.questions import Questions
 from geomatch.backup.resolve import Resolved, place_on, resolve
 from geomatch.errors import BadInput
@@ -35,7 +37,7 @@ from geomatch.model import (
     Service,
     Stop,
 )
-from geomatch.quantities import NEVER_MS, Bytes, UnixTime, checked_time
+from geomatch.quantities import NEVER_MS, XY, Bytes, UnixTime, checked_time
 from geomatch.region import Region
 from geomatch.road.by_deadline import Late
 from geomatch.road.travel_time import Places, Soonest
@@ -61,6 +63,7 @@ def rank(
     quotas: QuotaView | None = None,
     asked: Mapping[str, Asked] = NOBODY_ASKED,
     assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
+    stops: StopsView | None = None,
     version: int | None = None,
     ties_by: Ledger | None = None,
     degraded: tuple[Degraded, ...] = (),
@@ -69,10 +72,11 @@ def rank(
 ) -> Ranking:
     """Candidates by (eta_s, unit id), soonest first; every other unit is excluded with its reason, or beyond k.
 
-    `assigned`: units that open stops have, each with its stop; `version` is of what that was read from. `ties_by`:
-    between equal eta_s, and nowhere else, what agencies owe the stop's goes before the unit id. `degraded`: what is
-    known to be amiss already; `rungs` say when the stop's place on the map is. `late`: see Matcher.rank. A pure
-    function of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to 10,000.
+    `assigned`: units that open stops have, each with its stop; `stops` are all of these, and `version` is of what that
+    was read from. `ties_by`: between equal eta_s, and nowhere else, what agencies owe the stop's goes before the unit
+    id. `degraded`: what is known to be amiss already; `rungs` say when the stop's place on the map is. `late`: see
+    Matcher.rank. A pure function of its arguments. Raises OutsideMap, UnknownAgency, or BadInput for a k out of 1 to
+    10,000.
     """
     if not 1 <= k <= K_AT_MOST:
         raise BadInput(f"k must be between 1 and {K_AT_MOST}")
@@ -81,8 +85,9 @@ def rank(
     request = aid_request(stop, resolved, now, asked)
     verdicts = region.eligibility.decide(request, view, quotas)
     field = screen(
-        stop, view, region, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units, assigned=assigned
-    )
+        stop, view, region, resolved, verdicts, priors=priors, now=now, exclude_units=exclude_units, assigned=assigned,
+        stops=stops,
+    )  # fmt: skip
     wanted = k if stop.need.cap is None else min(k, stop.need.cap)
     # Each unit that may go brings an officer at least, so this many suffice to say when the need is met.
     # What it is worth to know where a unit is shows against the second.
@@ -128,6 +133,7 @@ def screen(
     now: UnixTime,
     exclude_units: Sequence[str] = (),
     assigned: Mapping[str, str] = _NOBODY_ASSIGNED,
+    stops: StopsView | None = None,
 ) -> Field:
     """Decides for every unit whether it may go: one compiled pass over the snapshot."""
     n = len(view)
@@ -156,6 +162,7 @@ def screen(
         places=places, several=likely.several(view, codes, slots, places, region, resolved.targets, mode, now),
         delay_ms=delay_ms[:rows],
         most_ms=None if verdicts.max_eta_ms is None else verdicts.max_eta_ms[slots], assigned=assigned,
+        stops=stops,
     )  # fmt: skip
 
 
@@ -185,7 +192,8 @@ def candidate(
     view, xy, row, side = field.view, field.resolved.xy, found.rows.item(i), found.side.item(i)
     slot, total_ms = field.slots.item(row), found.total_ms.item(i)
     unit, snap_m, availability = view.units[slot], view.snap_m.item(slot), _AVAILABILITIES[view.availability.item(slot)]
-    distance_m = math.hypot(view.x.item(slot) - xy.x, view.y.item(slot) - xy.y)
+    here = XY(view.x.item(slot), view.y.item(slot))
+    distance_m = math.hypot(here.x - xy.x, here.y - xy.y)
     fix_age_s = math.floor((field.now - view.fix_time.item(slot)) * 1000.0 + 0.5) / 1000.0
     which = None if near is None else near.of(slot)
     places = () if near is None or which is None else likely.believed(near, region, which, snap_m)
@@ -195,6 +203,8 @@ def candidate(
         distance_m=distance_m, fix_age_s=fix_age_s, unsure_s=likely.spread_s(places) if places else 0.0,
     )  # fmt: skip
     still_since = view.still_since.item(slot)
+    # NaN, while it moves, is not less than anything.
+    still_s = math.floor((field.now - still_since) * 1000.0 + 0.5) / 1000.0 if still_since <= field.now else None
     notes = (
         ("sets_off_either_way", field.places.edge.item(row, 1) >= 0),
         ("conditionally_available", availability is Availability.conditionally_available),
@@ -210,11 +220,13 @@ def candidate(
         ),
         verdict=field.verdicts.of(slot, eta_ms=total_ms), availability=availability,
         preferred_met=tuple([word for word in stop.need.preferred if word in unit.capabilities]),
-        notes=tuple([note for note, holds in notes if holds]),
+        notes=(
+            *[note for note, holds in notes if holds],
+            *at_odds(unit.id, view.activity[slot], here, still_s, stop, field.stops, region.network.projection),
+        ),
         position=likely.position(view, slot, fix_age_s, one_place=which is None), believed=places,
         wrong_carriageway=likely.wrong_carriageway(places) if places else 0.0,
-        # NaN, while it moves, is not less than anything.
-        still_s=math.floor((field.now - still_since) * 1000.0 + 0.5) / 1000.0 if still_since <= field.now else None,
+        still_s=still_s,
     )  # fmt: skip
 
 

@@ -147,7 +147,8 @@ class Candidate:
     availability: Availability
     preferred_met: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """sets_off_either_way, conditionally_available, off_road, fix_from_the_future, newest_report_off_map."""
+    """sets_off_either_way, conditionally_available, off_road, fix_from_the_future, newest_report_off_map; and where its
+    status is at odds with its positions: at_another_stop:ID, en_route_but_stands, on_scene_but_moves."""
     route: Route | None = None
     """Of a unit that may be in several places: from the likeliest."""
     position: Position = Position.confirmed

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar, overload
 
 from geomatch.aid.agreements import Agreement, Agreements, in_force
 from geomatch.aid.clauses import Disclosed, Disclosure, Mode
+from geomatch.backup.motion import AT_ANOTHER_STOP
 from geomatch.model import (
     Availability,
     Candidate,
@@ -108,9 +109,10 @@ def candidate(held: Candidate, shown: Disclosure | None) -> Candidate:
         return held
     cell_m = None if shown is None else shown.blur_m
     distance_m = None if cell_m is None or held.distance_m is None else round(held.distance_m / cell_m) * cell_m
+    notes = [note for note in held.notes if not note.startswith(AT_ANOTHER_STOP)]
     return replace(
-        held, place=None, route=None, believed=(), distance_m=distance_m, notes=(*held.notes, f"place_{NOT_TOLD}")
-    )
+        held, place=None, route=None, believed=(), distance_m=distance_m, notes=(*notes, f"place_{NOT_TOLD}")
+    )  # fmt: skip
 
 
 def question(held: Question, shown: Disclosure | None) -> tuple[Question, ...]:

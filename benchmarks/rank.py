@@ -23,6 +23,7 @@ from typing import Any, Self
 import numpy as np
 from measure import CHECKOUT, SHARED, machine, read_all
 from scipy.sparse.csgraph import dijkstra
+from workloads import certain
 
 import geomatch
 from geomatch import Fix, LonLat, Matcher, Need, Region, Stop, Unit
@@ -57,13 +58,16 @@ class Watch:
 
 
 def fleet(region: Region, count: int, rng: np.random.Generator, *, eligible: float, clustered: bool) -> Matcher:
-    """Parked units at random places of random streets, or about stations. A share of them has a dog."""
-    places = [somewhere(region, edge, rng) for edge in rng.integers(0, region.network.originals, count)]
+    """Parked units at random places of random streets, or about stations, each in one place for certain. A share of
+    them has a dog."""
+    places = [somewhere(region, edge, rng) for edge in rng.integers(0, region.network.originals, 2 * count)]
     if clustered:
         x, y = region.network.projection.forward([p.lon for p in places], [p.lat for p in places])
-        station, (east, north) = rng.integers(0, STATIONS, count), rng.normal(0.0, STATION_SIGMA_M, (2, count))
+        station, (east, north) = rng.integers(0, STATIONS, 2 * count), rng.normal(0.0, STATION_SIGMA_M, (2, 2 * count))
         lon, lat = region.network.projection.inverse(x[station] + east, y[station] + north)
         places = [LonLat(*lonlat) for lonlat in zip(lon.tolist(), lat.tolist(), strict=True)]
+    kept = certain(region, [Fix(unit=f"u{n:06d}", time=NOW, at=at) for n, at in enumerate(places)])[:count]
+    places = [places[n] for n in kept]
     matcher, step = Matcher(region), round(1 / eligible)
     matcher.register([
         Unit(id=f"u{n:06d}", agency="a.example", capabilities=("k9",) if n % step == 0 else ()) for n in range(count)

@@ -64,8 +64,8 @@ def workload(source: Path, folder: Path, *, stops: int, seed: int = 1, tiles: tu
         region.network.edge_ms[0, : region.network.originals] < NEVER_MS
     )
     write(_stops(region, weight, stops + WARM_UP_STOPS, rng), folder / "stops")
-    write(_units(region, *_uniform(region, weight, MOST_UNITS, rng), rng), folder / "uniform")
-    write(_units(region, *_clustered(region, weight, MOST_UNITS, rng), rng), folder / "clustered")
+    write(_units(region, *_uniform(region, weight, 2 * MOST_UNITS, rng), rng), folder / "uniform")
+    write(_units(region, *_clustered(region, weight, 2 * MOST_UNITS, rng), rng), folder / "clustered")
     seconds = truth(folder)
     facts = {
         "map": source.parent.name, "tiles": tiles[0] * tiles[1], "seed": seed, "stops": stops, "states": graph.edges,
@@ -127,13 +127,15 @@ def point(network, edge: int, fraction: float) -> tuple[float, float]:
 
 
 def _units(region, edges: np.ndarray, xy: np.ndarray, rng) -> Units:
-    """Where the fleet puts them when they report these positions."""
+    """Where the fleet puts the first MOST_UNITS of them whose place is certain, when they report these positions."""
     from geomatch.fleet.fleet import Fleet
     from geomatch.fleet.limits import FleetLimits
 
     lonlat = np.stack(region.network.projection.inverse(xy[:, 0], xy[:, 1]), axis=1)
     course = np.array([region.network.course_deg(int(e), 0.5) for e in edges])
     course[rng.random(len(course)) < 0.3] = np.nan
+    kept = certain(region, fixes(lonlat, course))[:MOST_UNITS]
+    lonlat, course, xy = lonlat[kept], course[kept], xy[kept]
     fleet = Fleet(region.snapper, FleetLimits())
     fleet.register(patrol(len(xy)))
     fleet.update(fixes(lonlat, course), None)
@@ -143,6 +145,19 @@ def _units(region, edges: np.ndarray, xy: np.ndarray, rng) -> Units:
         fraction=np.stack([view.fraction, view.other_fraction], axis=1),
         lonlat=lonlat, xy=np.stack([view.x, view.y], axis=1), course_deg=course,
     )  # fmt: skip
+
+
+def certain(region, reported: list) -> np.ndarray:
+    """Rows of fixes, one a unit by rising id, after which a unit can be in one place only: no rival knows of more, and
+    what more of them cost and gain is measured by gps_trouble.py."""
+    from geomatch import Unit
+    from geomatch.fleet.fleet import Fleet
+    from geomatch.fleet.limits import FleetLimits
+
+    fleet = Fleet(region.snapper, FleetLimits(), region.plausible)
+    fleet.register([Unit(id=fix.unit, agency="a.example") for fix in reported])
+    fleet.update(reported, None)
+    return np.setdiff1d(np.arange(len(reported)), fleet.view().unsure.slot)
 
 
 def _stops(region, weight, count: int, rng) -> Stops:

@@ -20,7 +20,6 @@ from geomatch.cli import (
     reaching,
     replaying,
     serving,
-    settings,
     swapping,
 )
 from geomatch.errors import GeomatchError
@@ -85,7 +84,6 @@ def application() -> typer.Typer:
     app.command("export")(maps.export)
     app.command("rank")(ranking.rank)
     app.command("serve")(serving.serve)
-    app.command("settings")(settings.settings)
     app.command("closures")(closures.closures)
     app.command("reach")(reaching.reach)
     app.command("diff")(swapping.diff)

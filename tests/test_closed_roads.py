@@ -298,9 +298,9 @@ def test_a_kill_at_any_moment_of_an_import_leaves_the_old_roads_serving(region, 
         assert who(matcher)["west"] == before["west"] + 5.0
 
 
-def wait_until(true, seconds=30.0):
+def wait_until_longer(listed, length, seconds=30.0):
     until = time.monotonic() + seconds
-    while not true() and time.monotonic() < until:
+    while len(listed) < length and time.monotonic() < until:
         time.sleep(0.0005)
 
 
@@ -349,7 +349,7 @@ def test_readers_race_a_writer_and_every_answer_is_of_its_own_epoch(opened):
                 live.wait_until_repaired(10.0)
             if turn % 3 == 0:
                 # However busy the machine is, the readers get to ask at some epochs and not only after the last.
-                wait_until(lambda before=len(answers): len(answers) >= before + 6)
+                wait_until_longer(answers, len(answers) + 6)
     finally:
         stopped.set()
         for reader in readers:

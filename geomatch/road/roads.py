@@ -17,16 +17,13 @@ from geomatch.road.live_times import LiveTimes
 from geomatch.road.network import RoadNetwork
 from geomatch.road.travel_time import ArcsByHead, Places, Soonest, Targets, TravelTimes
 
-NEAR_EDGES, NEAR_EDGES_EACH = 500, 50
-"""A search is tried where there are so many edges, and so many more for each of the k, to as many units as are wanted.
-On rhine-neckar both ways then take about as long: k = 5 of 1,000 units everywhere in 93 us by search and 105 by
-hierarchy, if it has their labels; of units that have all moved since it was last asked, in 1 ms."""
+NEAR_EDGES = 300
+"""A search is tried where there are so many edges at most to each unit, times the k that are wanted. On rhine-neckar
+both ways then take about as long; k = 5 of 1,000 units everywhere takes 95 us by search and 73 by hierarchy, if it has
+their labels, k = 5 of 10,000 takes 66 and 162. `benchmarks/table.py` has both."""
 PATIENCE_EDGES = 500
 """A search gives up after so many edges, and one for each unit: the units are crowded somewhere else. By then it has
 taken as long as the hierarchy will, about 50 us and 0.1 us a unit, so that a wrong guess costs no more than that."""
-STOPS_REMEMBERED = 4_096
-"""Stops that were asked about once. One that is asked about again is an open stop, as a rule, and will be again: from
-then on the hierarchy keeps its label, with which it needs a third of the time."""
 
 
 class Roads:
@@ -41,7 +38,6 @@ class Roads:
         self.epoch = 0
         """Of live roads: which of its changes these times are after. 0: as the map has them."""
         self.live_times: LiveTimes | None = None
-        self._asked: dict[bytes, None] = {}
 
     @classmethod
     def of(cls, network: RoadNetwork) -> Roads:
@@ -80,8 +76,7 @@ class Roads:
         if self.engine is None:
             return self.search.k_soonest(targets, places, delay_ms, k, mode, most_ms)
         units = len(delay_ms)
-        near = k < units and self.network.edges * k <= (NEAR_EDGES + NEAR_EDGES_EACH * k) * units
-        if near and not self._asked_before(targets):
+        if k < units and self.network.edges * k <= NEAR_EDGES * units:
             patience = PATIENCE_EDGES + units
             found = self.search.try_k_soonest(targets, places, delay_ms, k, mode, most_ms, patience=patience)
             if found is not None:
@@ -89,15 +84,6 @@ class Roads:
         found = self.engine.k_soonest(targets, places, delay_ms, k, mode, most_ms)
         # None: roads have just changed, and the hierarchy has not caught up with these times or has gone past them.
         return found or self.search.k_soonest(targets, places, delay_ms, k, mode, most_ms)
-
-    def _asked_before(self, targets: Targets) -> bool:
-        """Notes that it is asked about now. Any thread may; at worst a stop is forgotten."""
-        if targets.key in self._asked:
-            return True
-        if len(self._asked) >= STOPS_REMEMBERED:
-            self._asked.clear()
-        self._asked[targets.key] = None
-        return False
 
     def k_soonest_by(self, ask: Ask, late: Late) -> Soonest:
         """The same, or as much of it as is proven when `late` first says so."""

@@ -108,12 +108,3 @@ def cover_of_rows(provider_of, counts_as_cover, units, officers, out_units, out_
             if (counts_as_cover[row] >> state) & 1:
                 out_units[row] += units[provider_of[row], state]
                 out_officers[row] += officers[provider_of[row], state]
-
-
-@kernel
-def spread(stand_in, code, row, wait_ms, out_code, out_row, out_wait_ms):
-    """Give each unit what was judged of the stand-in for its kind and state."""
-    for n in range(stand_in.shape[0]):
-        out_code[n] = code[stand_in[n]]
-        out_row[n] = row[stand_in[n]]
-        out_wait_ms[n] = wait_ms[stand_in[n]]

@@ -161,14 +161,11 @@ def _decided(
         Reason.prohibited.code, Reason.no_agreement.code, Reason.capability_denied.code, Reason.home_cover.code,
         out_code, out_row, out_wait_ms,
     )  # fmt: skip
-    if alike is not None:
-        of_kind = out_code, out_row, out_wait_ms
-        out_code, out_row, out_wait_ms = _unfilled(len(units.agency))
-        _kernels.spread(alike.stand_in, *of_kind, out_code, out_row, out_wait_ms)
     return Verdicts(
-        codes=out_code,
-        row=out_row,
-        request_ms=out_wait_ms,
+        judged_as=np.arange(len(units.agency), dtype=np.int32) if alike is None else alike.stand_in,
+        judged_code=out_code,
+        judged_row=out_row,
+        judged_request_ms=out_wait_ms,
         request=request,
         units=units,
         quotas=quotas,

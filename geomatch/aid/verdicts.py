@@ -32,12 +32,14 @@ _FREE = Verdict(decision=Decision.eligible, code=NO_AGREEMENTS_LOADED)
 class Verdicts:
     """By slot of the snapshot it was decided on. A verdict is made when it is asked for."""
 
-    codes: Bytes
-    """(N,) Reason code; 0: may go, perhaps after approval."""
-    row: Ints
-    """(N,) row of `grants` that decided; -1: none did."""
-    request_ms: Ints
-    """(N,) from asking to the unit being told, median: latency, then approval. 0 for who may not go."""
+    judged_as: Ints
+    """(N,) which of the J judgements is each unit's: units that no grant can tell apart share one."""
+    judged_code: Bytes
+    """(J,) Reason code; 0: may go, perhaps after approval."""
+    judged_row: Ints
+    """(J,) row of `grants` that decided; -1: none did."""
+    judged_request_ms: Ints
+    """(J,) from asking to the unit being told, median: latency, then approval. 0 for who may not go."""
     request: AidRequest
     units: Units
     quotas: QuotaView = field(default_factory=QuotaView)
@@ -49,12 +51,29 @@ class Verdicts:
 
     @classmethod
     def without_agreements(cls, request: AidRequest, units: Units) -> Verdicts:
-        n = len(units.units)
-        zeros = np.zeros(n, np.int32)
         return cls(
-            codes=np.zeros(n, np.uint8), row=zeros - 1, request_ms=zeros, request=request, units=units,
-            quotas=_NOBODY_LENT,
+            judged_as=np.zeros(len(units.units), np.int32), judged_code=np.zeros(1, np.uint8),
+            judged_row=np.full(1, -1, np.int32), judged_request_ms=np.zeros(1, np.int32), request=request,
+            units=units, quotas=_NOBODY_LENT,
         )  # fmt: skip
+
+    @cached_property
+    def codes(self) -> Bytes:
+        """(N,) as judged_code."""
+        return self.judged_code[self.judged_as]
+
+    @cached_property
+    def row(self) -> Ints:
+        """(N,) as judged_row."""
+        return self.judged_row[self.judged_as]
+
+    @cached_property
+    def request_ms(self) -> Ints:
+        """(N,) as judged_request_ms."""
+        return self.judged_request_ms[self.judged_as]
+
+    def request_ms_of(self, slot: int) -> int:
+        return self.judged_request_ms.item(self.judged_as.item(slot))
 
     @cached_property
     def max_eta_ms(self) -> Ints | None:
@@ -71,7 +90,8 @@ class Verdicts:
 
     def of(self, slot: int, *, eta_ms: int | None = None) -> Verdict:
         """The whole verdict of one unit; with its ETA also against the grant's max_eta_s."""
-        code, row = int(self.codes[slot]), int(self.row[slot])
+        judged = self.judged_as[slot]
+        code, row = int(self.judged_code[judged]), int(self.judged_row[judged])
         agency = self.units.agencies[self.units.agency[slot]]
         if self.grants is None or agency == self.request.agency:
             return _OWN if agency == self.request.agency else _FREE

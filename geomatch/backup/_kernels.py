@@ -17,7 +17,7 @@ OFF_MAP = np.uint8(20)
 
 @kernel
 def screen(
-    preset, availability, officers, capability_bits, needed_bits, aid_code, request_ms,
+    preset, availability, officers, capability_bits, needed_bits, judged_as, aid_code, request_ms,
     fix_time, stale_after_s, outside, snap_m,
     on_foot, to_car_m, edge, fraction, other, other_fraction,
     now, ready_ms, busy_ms, stop_access_ms, on_road_within_m, off_road_mps, walk_mps,
@@ -26,6 +26,7 @@ def screen(
     """Fills codes[n]: the first reason that holds, in the order of model.Reason; 0: may go. of_code counts them.
 
     `preset` and `aid_code` were decided before (on scene, by request; by agreement); an empty `preset` is none at all.
+    aid_code and request_ms are by judgement: unit n has that of judged_as[n].
     For each unit that may go, in slot order, fills a row of slots, place_edge, place_fraction and delay_ms = request +
     turnout + access. Returns how many rows. turnout_ms and access_ms are by slot.
     """
@@ -41,7 +42,7 @@ def screen(
                 if capability_bits[n, w] & needed_bits[w] != needed_bits[w]:
                     code = LACKS_CAPABILITY
         if code == 0:
-            code = aid_code[n]
+            code = aid_code[judged_as[n]]
         if code == 0 and fix_time[n] != fix_time[n]:
             code = OFF_MAP if outside[n] else NO_FIX
         # A report from outside the map is mostly a glitch: while the fix before it is fresh, that one counts.
@@ -66,6 +67,6 @@ def screen(
             place_edge[count, 1] = other[n]
             place_fraction[count, 0] = fraction[n]
             place_fraction[count, 1] = other_fraction[n]
-            delay_ms[count] = np.int32(request_ms[n] + turnout + access)
+            delay_ms[count] = np.int32(request_ms[judged_as[n]] + turnout + access)
             count += 1
     return count

@@ -146,7 +146,7 @@ def screen(
     place_edge, place_fraction = np.empty((n, 2), np.int32), np.empty((n, 2))
     rows = _kernels.screen(
         _preset(stop, view, exclude_units, assigned), view.availability, view.officers, view.capability_bits, needed,
-        verdicts.codes, verdicts.request_ms,
+        verdicts.judged_as, verdicts.judged_code, verdicts.judged_request_ms,
         view.fix_time, view.stale_after_s, view.outside, view.snap_m, view.on_foot, view.on_foot_m, view.edge,
         view.fraction,
         view.other, view.other_fraction, now, priors.turnout_ms(ready=True), priors.turnout_ms(ready=False),
@@ -198,7 +198,7 @@ def candidate(
     which = None if near is None else near.of(slot)
     places = () if near is None or which is None else likely.believed(near, region, which, snap_m)
     eta = priors.eta(
-        request_ms=field.verdicts.request_ms.item(slot), turnout_ms=field.turnout_ms.item(slot),
+        request_ms=field.verdicts.request_ms_of(slot), turnout_ms=field.turnout_ms.item(slot),
         travel_ms=total_ms - field.delay_ms.item(row), access_ms=field.access_ms.item(slot),
         distance_m=distance_m, fix_age_s=fix_age_s, unsure_s=likely.spread_s(places) if places else 0.0,
     )  # fmt: skip

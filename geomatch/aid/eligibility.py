@@ -8,7 +8,7 @@ ties go to the newest version. An officer emergency may lift limits, windows and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -96,6 +96,20 @@ class _Bound:
     none_extra: tuple[Ints, Bytes]
     """Stands for no gate of one's own."""
     no_cover: tuple[Ints, Ints]
+    latest: list[_AtHome] = field(default_factory=list)
+    """What the providers had at home when it was last counted."""
+
+
+class _AtHome(NamedTuple):
+    """What the providers have at home, counted once for each change of a status or a loan."""
+
+    alike: Alike | None
+    cover: Cover | None
+    units: Ints
+    officers: Ints
+    """(G,) that count as cover under each row."""
+    no_share_left: Mapping[int, tuple[str, ...]]
+    """Rows of whose share of the units on duty not one is left, and the name of that limit."""
 
 
 def _bind(receiver: str, grants: Grants, units: Units) -> _Bound:
@@ -139,15 +153,13 @@ def _decided(
     state: Bytes,
     alike: Alike | None,
 ) -> Verdicts:
-    cover = None
-    if grants.shared or grants.covered:
-        cover = Cover.of(len(grants.providers), bound.side, units, state, alike)
-    ruling = _ruling(request, grants, _full(request, grants, quotas, cover))
+    home = _at_home(grants, bound, units, state, alike)
+    cover = home.cover
+    ruling = _ruling(request, grants, _full(request, grants, quotas, home))
     lifting = grants.lifts if request.urgency == Urgency.officer_emergency else bound.none
     extra_of, extra = bound.none_extra
     if len(grants.own_gates):
         extra_of, extra = _own_gates(request, places, grants, bound, units, quotas, ruling.kind, lifting)
-    cover_units, cover_officers = bound.no_cover if cover is None else cover.of_rows(grants)
     gates = grants.gates if lifting is bound.none else grants.gates & ~(lifting * np.uint8(ASKS_COVER))
     alike = None if len(extra) else alike  # gates of a unit's own tell units of one kind apart
     judged, of_judged = (units, state) if alike is None else (alike.kinds, alike.kinds.state)
@@ -156,7 +168,7 @@ def _decided(
         judged.agency, judged.capability_bits, judged.officers, of_judged,
         bound.side, grants.first, ruling.order, ruling.kind, ruling.codes,
         gates, bound.allowed, bound.any_allowed, bound.denied, grants.min_officers,
-        grants.counts_as_cover, cover_units, grants.min_units, cover_officers, grants.min_home_officers,
+        grants.counts_as_cover, home.units, grants.min_units, home.officers, grants.min_home_officers,
         extra_of, extra, ruling.wait_ms,
         Reason.prohibited.code, Reason.no_agreement.code, Reason.capability_denied.code, Reason.home_cover.code,
         out_code, out_row, out_wait_ms,
@@ -259,17 +271,28 @@ def _triggered(request: AidRequest, grants: Grants) -> Bools:
     return holds
 
 
-def _full(request: AidRequest, grants: Grants, quotas: QuotaView, cover: Cover | None) -> dict[int, tuple[str, ...]]:
+def _at_home(grants: Grants, bound: _Bound, units: Units, state: Bytes, alike: Alike | None) -> _AtHome:
+    if not (grants.shared or grants.covered):
+        return _AtHome(alike, None, *bound.no_cover, {})
+    for held in bound.latest:
+        if alike is not None and held.alike is alike:
+            return held
+    cover = Cover.of(len(grants.providers), bound.side, units, state, alike)
+    # Of no other limit is the first place too many, so only shares can be reached with nobody lent.
+    on_duty_of = cover.units[:, 0] + cover.units[:, 1] + cover.lent
+    none_left = grants.shares * on_duty_of[grants.provider_of[grants.share_rows]] + 1e-9 < 1
+    no_share_left = dict.fromkeys(grants.share_rows[none_left].tolist(), ("limits.max_share_on_duty",))
+    home = _AtHome(alike, cover, *cover.of_rows(grants), MappingProxyType(no_share_left))
+    bound.latest[:] = [home]  # another thread may set another: each returns its own
+    return home
+
+
+def _full(request: AidRequest, grants: Grants, quotas: QuotaView, home: _AtHome) -> Mapping[int, tuple[str, ...]]:
     """Rows with no place left, and which limits are reached."""
-    full: dict[int, tuple[str, ...]] = {}
-    if not quotas.at_once and not grants.shared:
-        return full
-    rows = grants.limited.tolist() if quotas.at_once else []
-    if grants.shared and cover is not None:
-        # Of no other limit is the first place too many, so only shares can be reached with nobody lent.
-        on_duty_of = cover.units[:, 0] + cover.units[:, 1] + cover.lent
-        none_left = grants.shares * on_duty_of[grants.provider_of[grants.share_rows]] + 1e-9 < 1
-        full = dict.fromkeys(grants.share_rows[none_left].tolist(), ("limits.max_share_on_duty",))
+    if not quotas.at_once:
+        return home.no_share_left
+    full, cover = dict(home.no_share_left), home.cover
+    rows = grants.limited.tolist()
     for row in rows:
         one = grants.rows[row]
         if one.id not in quotas.at_once:

@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import CHECKOUT, SHARED, machine
-from rank import NOW, read_all, somewhere
+from measure import CHECKOUT, SHARED, machine, read_all
+from rank import NOW, somewhere
+from workloads import certain
 
 import geomatch
 from geomatch import Closure, Fix, Matcher, Need, Region, Stop, Unit
@@ -34,12 +35,13 @@ from exported import Export
 
 
 def fleet(region: Region, count: int, step: int, rng: np.random.Generator) -> Matcher:
-    """Every step-th unit has the dog that the stops need."""
+    """Each unit is in one place for certain, and every step-th has the dog that the stops need."""
     matcher = Matcher(region)
     dog = [("K9",) if n % step == 0 else () for n in range(count)]
     matcher.register([Unit(id=f"u{n:06d}", agency="a.example", capabilities=dog[n]) for n in range(count)])
-    edges = rng.integers(0, region.network.originals, count)
-    matcher.update([Fix(unit=f"u{n:06d}", time=NOW, at=somewhere(region, edge, rng)) for n, edge in enumerate(edges)])
+    places = [somewhere(region, edge, rng) for edge in rng.integers(0, region.network.originals, 2 * count)]
+    kept = certain(region, [Fix(unit=f"u{n:06d}", time=NOW, at=at) for n, at in enumerate(places)])[:count]
+    matcher.update([Fix(unit=f"u{n:06d}", time=NOW, at=places[row]) for n, row in enumerate(kept)])
     return matcher
 
 
@@ -98,13 +100,13 @@ def turns(matcher: Matcher, truth: Truth, oracle: Export, chosen: argparse.Names
             matcher.close_roads([Closure(id=name, edges=(edge,))])
         told = time.perf_counter()
         answer = matcher.rank(stops[0], k=chosen.k, now=NOW)
-        read_all(answer)
+        read_all(answer.candidates)
         done = time.perf_counter()
         closed.pop(name) if reopened else closed.__setitem__(name, edge)
         time.sleep(chosen.pause)
         again = time.perf_counter()
         later = matcher.rank(stops[1], k=chosen.k, now=NOW)
-        read_all(later)
+        read_all(later.candidates)
         end = time.perf_counter()
         truth.close(list(closed.values()))
         for stop, ranking in zip(stops, (answer, later), strict=True):

@@ -15,6 +15,7 @@ import shapely
 from pyproj import Geod, Transformer
 from shapely import box
 
+from geomatch import build
 from geomatch.aid.jurisdictions import MILE_M, Jurisdictions, ServiceKind
 from geomatch.errors import BadMap
 from geomatch.maps.layers.field_mapping import read_mapping
@@ -149,6 +150,33 @@ def test_malta_has_its_boundaries_in_its_extract(shared_data):
     assert gozo.geometry.area == pytest.approx(67e6, rel=0.3)  # 67 km2 of land
     with pytest.raises(BadMap, match="admin_level 11"):
         boundaries_from_osm(source, 11, projection=home)
+
+
+def test_a_region_without_a_layer_may_take_the_boundaries_of_its_map(own_data, tmp_path):
+    """A town of one square in an OpenStreetMap file: the map says whose a stop is, and that it stands in."""
+    square = [(-101.7, 45.4), (-101.5, 45.4), (-101.5, 45.6), (-101.7, 45.6)]
+    text = (own_data / "toy" / "toy.osm").read_text()
+    nodes = "".join(
+        f'<node id="{990000 + n}" version="1" lat="{lat}" lon="{lon}"/>' for n, (lon, lat) in enumerate(square)
+    )
+    refs = "".join(f'<nd ref="{990000 + n % 4}"/>' for n in range(5))
+    tags = "".join(
+        f'<tag k="{k}" v="{v}"/>'
+        for k, v in [("boundary", "administrative"), ("admin_level", "8"), ("name", "Toytown")]
+    )
+    first_way = text.index("<way")
+    way = f'<way id="990000" version="1">{refs}{tags}</way>'
+    source = tmp_path / "town.osm"
+    source.write_text((text[:first_way] + nodes + text[first_way:]).replace("<relation", f"{way}<relation", 1))
+    region = build(source, tmp_path / "town.region", admin_level=8)
+    assert region.jurisdictions.locate(0.0, 0.0, at=AT).agency == "w990000.boundary.osm"
+    assert "stand in for agencies" in region.report["jurisdictions"]["warnings"][0]
+    with pytest.raises(BadMap, match="admin_level 4"):
+        build(source, tmp_path / "no.region", admin_level=4)
+    with pytest.raises(BadMap, match="not mixed"):
+        build(source, tmp_path / "no.region", admin_level=8, jurisdictions=source)
+    with pytest.raises(BadMap, match="only an OpenStreetMap file"):
+        build(tmp_path / "town.graphml", tmp_path / "no.region", admin_level=8)
 
 
 # What is refused ----------------------------------------------------------------------------------------------------

@@ -48,6 +48,10 @@ def build(
     crs: Annotated[
         str | None, typer.Option("--crs", help="Of a layer that does not say its own, as EPSG:4326.")
     ] = None,
+    admin_level: Annotated[
+        int | None,
+        typer.Option("--admin-level", min=2, max=11, help="No layer: the map's own boundaries of this level instead."),
+    ] = None,
     agreements: Annotated[
         list[Path] | None,
         typer.Option("--agreements", "-a", metavar="FILE", help="Mutual aid agreements, .toml; repeatable."),
@@ -102,6 +106,7 @@ def build(
             jurisdictions=jurisdictions,
             mapping=mapping,
             crs=crs,
+            admin_level=admin_level,
             agreements=agreements or (),
             drive_on=drive_on.value if drive_on else None,
             layer=layer,

@@ -38,6 +38,7 @@ def build(
     jurisdictions: str | Path | Sequence[str | Path] | None = None,
     mapping: str | Path | None = None,
     crs: str | None = None,
+    admin_level: int | None = None,
     agreements: str | Path | Sequence[str | Path] = (),
     drive_on: str | None = None,
     layer: str | None = None,
@@ -64,12 +65,18 @@ def build(
     agency_keys: public keys, TOML; with them every active agreement must be signed by both its agencies.
     jurisdictions: GIS layers; mapping: where their field names differ, and authority rules; crs: where one does not
     say its own.
+    admin_level: where there is no such layer, the administrative boundaries of this level in an OpenStreetMap file,
+    each standing in for an agency of its own.
     drive_on: "left" or "right"; None: found out from the map. progress: called with a stage and 0..1 of it.
     Raises BadMap or BadRegion; an older region in `out` then stays as it was.
     """
     out = Path(out)
     if out.exists() and not (out / MANIFEST).is_file():
         raise BadMap(f"{out} exists and is no region: name another folder")
+    if admin_level is not None and jurisdictions:
+        raise BadMap("agencies' own layers and the map's administrative boundaries are not mixed: give one of them")
+    if admin_level is not None and not str(source).endswith((".osm.pbf", ".osm", ".osm.bz2")):
+        raise BadMap("only an OpenStreetMap file has administrative boundaries: give the agencies' own layers")
     said = progress or _nothing
     named = None if road_mapping is None else Path(road_mapping)
     roads = read_source(
@@ -79,7 +86,10 @@ def build(
     said("turns", 0.0)
     network = expand(roads, modes=modes, turns=turns)
     said("turns", 1.0)
-    areas, layer_report = _layers(jurisdictions, network, mapping, crs)
+    if admin_level is None:
+        areas, layer_report = _layers(jurisdictions, network, mapping, crs)
+    else:
+        areas, layer_report = _boundaries(str(source), admin_level, network)
     papers = _papers(agreements, areas, network, agency_keys)
     words = _words(vocabulary)
     marks, marker_report = _markers(markers, network, marker_mapping)
@@ -137,6 +147,14 @@ def _layers(
     areas, reports = load_jurisdictions(layers, projection=network.projection, mapping=named, crs=crs)
     warnings = [warning for report in reports for warning in report.warnings]
     return areas, {"jurisdictions": {"warnings": warnings, "layers": [asdict(report) for report in reports]}}
+
+
+def _boundaries(source: str | Path, admin_level: int, network: RoadNetwork) -> tuple[Jurisdictions, dict[str, Any]]:
+    from geomatch.maps.osm.boundaries import boundaries_from_osm
+
+    areas = boundaries_from_osm(source, admin_level, projection=network.projection)
+    said = f"{len(areas)} boundaries of admin_level {admin_level} stand in for agencies: who polices is not in the map"
+    return Jurisdictions(tuple(areas)), {"jurisdictions": {"warnings": [said], "layers": []}}
 
 
 def _papers(

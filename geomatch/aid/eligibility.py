@@ -24,7 +24,7 @@ from geomatch.aid.clauses import Mode
 from geomatch.aid.grants import RANK, Grants, Words, capability_words, grants_to
 from geomatch.aid.home_cover import Cover, Units, breached, states
 from geomatch.aid.places import Places
-from geomatch.aid.quotas import QuotaView, places_left
+from geomatch.aid.quotas import NOBODY_LENT, QuotaView, places_left
 from geomatch.aid.request import AidRequest
 from geomatch.aid.verdicts import Verdicts
 from geomatch.model import Decision, Reason, Urgency
@@ -49,7 +49,7 @@ class Eligibility:
             return Verdicts.without_agreements(request, units)
         grants = self._grants_to(request.agency or "", request.now)
         bound = self._bind(request.agency or "", grants, units)
-        quotas = quotas or _NOBODY_LENT
+        quotas = quotas or NOBODY_LENT
         state = states(units, quotas)
         alike = self._alike_of(units, quotas, state)
         return _decided(request, self.places, grants, bound, units, quotas, state, alike)
@@ -75,9 +75,6 @@ class Eligibility:
             if len(grants):
                 self._bound[receiver] = bound
         return bound
-
-
-_NOBODY_LENT = QuotaView()
 
 
 @dataclass(frozen=True, eq=False)

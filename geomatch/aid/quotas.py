@@ -52,6 +52,9 @@ class QuotaView:
         return tuple(sorted(late, key=lambda lent: (lent.taken_at, lent.unit)))
 
 
+NOBODY_LENT = QuotaView()
+
+
 class Quotas:
     """The places taken. Any number of threads may take and release; one lock inside, readers take a view."""
 

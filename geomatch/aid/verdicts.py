@@ -15,7 +15,7 @@ from geomatch.aid.clauses import Disclosed
 from geomatch.aid.grants import Grants
 from geomatch.aid.home_cover import Cover, Units, breaches, left_at_home
 from geomatch.aid.places import Places
-from geomatch.aid.quotas import QuotaView, places_left
+from geomatch.aid.quotas import NOBODY_LENT, QuotaView, places_left
 from geomatch.aid.request import AidRequest
 from geomatch.model import REASON_OF_CODE, Decision, Reason, Urgency, Verdict
 from geomatch.quantities import Bytes, Ints
@@ -24,7 +24,6 @@ OWN_AGENCY = "own_agency"
 NO_AGREEMENTS_LOADED = "no_agreements_loaded"
 GRANTED = "granted"
 _OWN = Verdict(decision=Decision.eligible, code=OWN_AGENCY, tier=1)
-_NOBODY_LENT = QuotaView()
 _FREE = Verdict(decision=Decision.eligible, code=NO_AGREEMENTS_LOADED)
 
 
@@ -54,7 +53,7 @@ class Verdicts:
         return cls(
             judged_as=np.zeros(len(units.units), np.int32), judged_code=np.zeros(1, np.uint8),
             judged_row=np.full(1, -1, np.int32), judged_request_ms=np.zeros(1, np.int32), request=request,
-            units=units, quotas=_NOBODY_LENT,
+            units=units, quotas=NOBODY_LENT,
         )  # fmt: skip
 
     @cached_property
